@@ -1,0 +1,1 @@
+"""Datasets, transforms and a generator of street-like scenes for panoptic segmentation on MMDetection."""

@@ -1,0 +1,1 @@
+"""Panoptic segmentation methods for MMDetection: TASCNet and the Panoptic FPN baseline."""
