@@ -118,7 +118,8 @@ def docs(session: nox.Session) -> None:
     """Build the documentation (warnings are errors) and run the examples in it."""
     tools = ["sphinx", "furo", "myst-parser", "sphinx-copybutton", "sybil", "pytest"]
     install(session, *editable(EVERYTHING), *tools)
-    session.run("pytest", "-q", "docs", "README.md", *[f"packages/panoptic-{name}/README.md" for name in PACKAGES])
+    pages = ["docs", "README.md", *[f"packages/panoptic-{name}/README.md" for name in PACKAGES]]
+    session.run("python", "-m", "pytest", "-q", "-p", "docs.run_examples", *pages)
     session.run("sphinx-build", "-W", "--keep-going", "-q", "-b", "html", "docs", "docs/_build/html", *session.posargs)
     session.log("The pages are in docs/_build/html/index.html.")
 
