@@ -1,0 +1,301 @@
+"""Instance masks that live in boxes: nothing of the size instances x pixels is ever made."""
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Self
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from panoptic_fusion._checks import (
+    ArrayLike,
+    as_tensor,
+    check_device,
+    check_integer,
+    check_shape,
+    check_size,
+    check_unit_or_finite,
+)
+from panoptic_fusion._windows import count_true, rescale_crop, tight_windows
+from panoptic_fusion.paste import Window, paste_mask, paste_windows, resample_mask
+
+
+class BoxMasks:
+    """``N`` masks, each known inside a box only.
+
+    Two forms, made by `from_logits`, and by `from_crops` or `from_full`:
+
+    - *logits*: ``(N, M, M)`` mask logits relative to float boxes, as a mask head predicts them. A mask is
+      read at any image size by the pasting rule of `panoptic_fusion.paste`.
+    - *crops*: bool masks in whole-pixel windows, as annotations are. Outside its window a mask is empty.
+
+    Treat it as immutable. The boxes are copied to the host once, when a window is first asked for.
+
+    Example:
+        >>> boxes = torch.tensor([[1.0, 0.0, 3.0, 1.0]])
+        >>> masks = BoxMasks.from_logits(torch.full((1, 2, 2), 9.0), boxes)
+        >>> masks.window(0, (2, 4)), masks.areas((2, 4)).tolist()
+        ((1, 0, 3, 1), [2])
+    """
+
+    def __init__(
+        self,
+        boxes: Tensor,
+        mask_logits: Tensor | None = None,
+        crops: tuple[Tensor, ...] | None = None,
+        host_boxes: np.ndarray | None = None,
+    ) -> None:
+        if (mask_logits is None) == (crops is None):
+            msg = "Expected either `mask_logits` or `crops`. Use `from_logits`, `from_crops` or `from_full`."
+            raise ValueError(msg)
+        self.boxes = boxes
+        self.mask_logits = mask_logits
+        self._crops = crops
+        self._given_host_boxes = host_boxes
+        self._windows: tuple[tuple[int, int], list[Window]] | None = None
+
+    @classmethod
+    def from_logits(cls, mask_logits: ArrayLike, boxes: ArrayLike) -> Self:
+        """Wrap the output of a mask head.
+
+        Args:
+            mask_logits: ``(N, M, M)`` floats before the sigmoid, one mask for each instance.
+            boxes: ``(N, 4)`` xyxy in pixels, half-open; may reach out of the image. Without width or height
+                the mask is empty.
+
+        Raises:
+            ValueError: If shapes, counts or devices do not fit.
+            TypeError: If the logits are not floats.
+        """
+        mask_logits, boxes = as_tensor(mask_logits, "mask_logits"), as_tensor(boxes, "boxes")
+        check_shape(mask_logits, "mask_logits", (None, None, None), "(N, M, M)")
+        if not mask_logits.is_floating_point():
+            msg = f"Expected `mask_logits` to be floats before the sigmoid, got {mask_logits.dtype}."
+            raise TypeError(msg)
+        if 0 in mask_logits.shape[1:]:
+            msg = f"Expected `mask_logits` to be (N, M, M) with M >= 1, got {tuple(mask_logits.shape)}."
+            raise ValueError(msg)
+        count = mask_logits.shape[0]
+        check_shape(boxes, "boxes", (count, 4), f"(N, 4) = ({count}, 4), one box for each mask")
+        check_device(boxes, "boxes", mask_logits.device, "mask_logits")
+        return cls(boxes.float(), mask_logits=mask_logits)
+
+    @classmethod
+    def from_crops(
+        cls, crops: Sequence[ArrayLike], windows: ArrayLike, *, device: torch.device | str | None = None
+    ) -> Self:
+        """Wrap masks that are cut out already.
+
+        Args:
+            crops: ``N`` bool masks ``(h, w)``.
+            windows: ``(N, 4)`` integers xyxy, half-open; crop ``i`` has the size of window ``i``.
+            device: Of the result; by default that of the first crop, or of the windows.
+
+        Raises:
+            ValueError: If counts or sizes do not fit.
+            TypeError: If a crop is not bool or the windows are not integers.
+        """
+        windows = as_tensor(windows, "windows")
+        check_shape(windows, "windows", (len(crops), 4), f"(N, 4) = ({len(crops)}, 4), one for each crop")
+        check_integer(windows, "windows")
+        host = windows.cpu().numpy().astype(np.int64)
+        tensors = [as_tensor(crop, f"crops[{i}]") for i, crop in enumerate(crops)]
+        for i, (crop, (x0, y0, x1, y1)) in enumerate(zip(tensors, host.tolist(), strict=True)):
+            if crop.dtype != torch.bool:
+                msg = f"Expected `crops[{i}]` to be bool, got {crop.dtype}. Compare with a threshold first."
+                raise TypeError(msg)
+            check_shape(crop, f"crops[{i}]", (y1 - y0, x1 - x0), f"{(y1 - y0, x1 - x0)} of its window")
+        target = torch.device(device) if device is not None else (tensors[0] if tensors else windows).device
+        placed = tuple(crop.to(target) for crop in tensors)
+        return cls(windows.to(target).float(), crops=placed, host_boxes=host)
+
+    @classmethod
+    def from_full(cls, masks: ArrayLike) -> Self:
+        """Cut full-size masks down to their tight windows.
+
+        Args:
+            masks: ``(N, H, W)`` bool. An empty mask gets an empty window.
+        """
+        masks = as_tensor(masks, "masks")
+        check_shape(masks, "masks", (None, None, None), "(N, H, W)")
+        if masks.dtype != torch.bool:
+            msg = f"Expected `masks` to be bool, got {masks.dtype}. Compare with a threshold first."
+            raise TypeError(msg)
+        windows = tight_windows(masks)
+        crops = [
+            mask[y0:y1, x0:x1].clone() for mask, (x0, y0, x1, y1) in zip(masks, windows.tolist(), strict=True)
+        ]
+        return cls.from_crops(crops, torch.from_numpy(windows), device=masks.device)
+
+    @classmethod
+    def cat(cls, parts: Sequence["BoxMasks"]) -> "BoxMasks":
+        """Join masks of one form; parts without masks may have any form.
+
+        Raises:
+            ValueError: If there is no part, or the forms, mask sizes or devices differ.
+        """
+        if not parts:
+            msg = "Expected at least one part to join, got none."
+            raise ValueError(msg)
+        parts = [part for part in parts if len(part)] or [parts[0]]
+        for part in parts:
+            check_device(part.boxes, "boxes", parts[0].device, "the first part")
+        boxes = torch.cat([part.boxes for part in parts])
+        logits = [part.mask_logits for part in parts if part.mask_logits is not None]
+        if len(logits) == len(parts) and len({tuple(one.shape[1:]) for one in logits}) == 1:
+            return cls(boxes, mask_logits=torch.cat(logits))
+        crops = [part._crops for part in parts if part._crops is not None]
+        if len(crops) == len(parts):
+            host = np.concatenate([part.host_boxes for part in parts])
+            return cls(boxes, crops=tuple(crop for group in crops for crop in group), host_boxes=host)
+        msg = f"Expected parts of one form and mask size, got {parts}. Use `from_full(part.to_full(size))`."
+        raise ValueError(msg)
+
+    def __len__(self) -> int:
+        return self.boxes.shape[0]
+
+    def __repr__(self) -> str:
+        form = "crops" if self.mask_logits is None else f"logits {tuple(self.mask_logits.shape[1:])}"
+        return f"BoxMasks({len(self)} {form}, device='{self.device}')"
+
+    def __getitem__(self, index: int | slice | Sequence[int] | ArrayLike) -> "BoxMasks":
+        """Select masks: an int gives a BoxMasks of one; bool tensors select, long tensors reorder."""
+        every = np.arange(len(self))
+        if isinstance(index, int | np.integer):
+            rows = every[[int(index)]]
+        elif isinstance(index, slice):
+            rows = every[index]
+        else:
+            host = index.cpu().numpy() if isinstance(index, Tensor) else np.asarray(index)
+            rows = every[host if host.size or host.dtype == bool else host.astype(np.int64)]
+        picked = torch.from_numpy(rows).to(self.device)
+        known = self.__dict__.get("host_boxes", self._given_host_boxes)
+        host_boxes = None if known is None else known[rows]
+        if self.mask_logits is not None:
+            return BoxMasks(self.boxes[picked], mask_logits=self.mask_logits[picked], host_boxes=host_boxes)
+        crops = tuple(self._all_crops[i] for i in rows.tolist())
+        return BoxMasks(self.boxes[picked], crops=crops, host_boxes=host_boxes)
+
+    @property
+    def device(self) -> torch.device:
+        """Where boxes and masks lie."""
+        return self.boxes.device
+
+    @property
+    def _all_crops(self) -> tuple[Tensor, ...]:
+        assert self._crops is not None
+        return self._crops
+
+    @property
+    def crops(self) -> tuple[Tensor, ...] | None:
+        """The whole crops ``(h, w)`` bool, unclipped, or None in the logit form."""
+        return self._crops
+
+    @cached_property
+    def host_boxes(self) -> np.ndarray:
+        """The boxes on the host, ``(N, 4)``: float32, or int64 windows in the crop form; copied once.
+
+        Raises:
+            ValueError: If a box is not finite.
+        """
+        if self._given_host_boxes is not None:
+            return self._given_host_boxes
+        boxes = self.boxes.detach().cpu().numpy()
+        check_unit_or_finite(boxes, "boxes")
+        return boxes
+
+    @cached_property
+    def _probs(self) -> Tensor:
+        """Probabilities of the cells, ``(N, M, M)`` float32."""
+        assert self.mask_logits is not None
+        return self.mask_logits.detach().float().sigmoid()
+
+    def to(self, device: torch.device | str) -> "BoxMasks":
+        """Return the masks on another device."""
+        if torch.device(device) == self.device:
+            return self
+        boxes = self.boxes.to(device)
+        known = self.__dict__.get("host_boxes", self._given_host_boxes)
+        if self.mask_logits is not None:
+            return BoxMasks(boxes, mask_logits=self.mask_logits.to(device), host_boxes=known)
+        return BoxMasks(boxes, crops=tuple(crop.to(device) for crop in self._all_crops), host_boxes=known)
+
+    def cpu(self) -> "BoxMasks":
+        """Return the masks in host memory."""
+        return self.to("cpu")
+
+    def windows(self, size: tuple[int, int]) -> list[Window]:
+        """Return `window` of all masks."""
+        size = check_size(size)
+        if self._windows is None or self._windows[0] != size:
+            if self.mask_logits is not None:
+                table = paste_windows(self.host_boxes, size)
+            else:
+                low = np.clip(self.host_boxes[:, :2], 0, size[::-1])
+                high = np.clip(self.host_boxes[:, 2:], low, np.maximum(low, size[::-1]))
+                table = np.concatenate([low, high], axis=1)
+            self._windows = (size, [(x0, y0, x1, y1) for x0, y0, x1, y1 in table.tolist()])
+        return self._windows[1]
+
+    def window(self, i: int, size: tuple[int, int]) -> Window:
+        """Return the pixels ``x0, y0, x1, y1`` of an image of ``size = (H, W)`` that mask `i` may cover."""
+        return self.windows(size)[i]
+
+    def crop(self, i: int, size: tuple[int, int]) -> Tensor:
+        """Return mask `i` inside `window`, ``(h, w)`` bool: the resampled probability is at least 0.5."""
+        window = self.windows(size)[i]
+        x0, y0, x1, y1 = window
+        if self.mask_logits is not None:
+            if x0 == x1 or y0 == y1:
+                return torch.zeros(y1 - y0, x1 - x0, dtype=torch.bool, device=self.device)
+            return paste_mask(self._probs[i], self.boxes[i], window)
+        left, top = self.host_boxes[i, :2].tolist()
+        return self._all_crops[i][y0 - top : y1 - top, x0 - left : x1 - left]
+
+    def crop_logits(self, i: int, size: tuple[int, int]) -> Tensor:
+        """Return the logits of mask `i` resampled inside `window`, ``(h, w)`` float32; differentiable.
+
+        Raises:
+            ValueError: In the crop form, which has no logits.
+        """
+        if self.mask_logits is None:
+            msg = "Expected masks with logits, got crops. Build them by `BoxMasks.from_logits`."
+            raise ValueError(msg)
+        window = self.windows(size)[i]
+        x0, y0, x1, y1 = window
+        if x0 == x1 or y0 == y1:
+            return self.mask_logits[i].float().sum() * self.boxes.new_zeros(y1 - y0, x1 - x0)
+        return resample_mask(self.mask_logits[i].float(), self.boxes[i], window)
+
+    def areas(self, size: tuple[int, int]) -> Tensor:
+        """Return the pixels of each mask inside the image, ``(N,)`` int64."""
+        counts = [count_true(self.crop(i, size)) for i in range(len(self))]
+        return torch.stack(counts) if counts else torch.zeros(0, dtype=torch.int64, device=self.device)
+
+    def rescale(self, factor_x: float, factor_y: float) -> "BoxMasks":
+        """Return the masks in an image that is scaled by the factors.
+
+        Logits stay as they are, their boxes move. Crops are resampled, nearest pixel centre.
+        """
+        for name, factor in (("factor_x", factor_x), ("factor_y", factor_y)):
+            if not (factor > 0 and np.isfinite(factor)):
+                msg = f"Expected `{name}` to be finite and > 0, got {factor}."
+                raise ValueError(msg)
+        if self.mask_logits is not None:
+            factors = self.boxes.new_tensor([factor_x, factor_y, factor_x, factor_y])
+            return BoxMasks(self.boxes * factors, mask_logits=self.mask_logits)
+        scale = np.array([factor_x, factor_y, factor_x, factor_y])
+        windows = np.ceil(self.host_boxes * scale - 0.5).astype(np.int64)
+        crops = [
+            rescale_crop(crop, old, new, scale)
+            for crop, old, new in zip(self._all_crops, self.host_boxes, windows, strict=True)
+        ]
+        return BoxMasks.from_crops(crops, torch.from_numpy(windows), device=self.device)
+
+    def to_full(self, size: tuple[int, int]) -> Tensor:
+        """Return all masks at full size, ``(N, H, W)`` bool: for looking at them, not for inference."""
+        full = torch.zeros(len(self), *check_size(size), dtype=torch.bool, device=self.device)
+        for i, (x0, y0, x1, y1) in enumerate(self.windows(size)):
+            full[i, y0:y1, x0:x1] = self.crop(i, size)
+        return full
