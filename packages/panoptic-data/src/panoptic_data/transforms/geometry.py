@@ -1,0 +1,127 @@
+"""Padding and scaled crops of an image together with its panoptic map.
+
+MMCV's and MMDetection's Resize, RandomResize, RandomChoiceResize, RandomFlip and RandomCrop act on our
+``gt_seg_map`` exactly as they are. Their Pad does not: OpenCV pads four channels at most, and the default
+value 255 would be a segment's row.
+"""
+
+from typing import Any
+
+import cv2
+import numpy as np
+from mmcv.transforms import BaseTransform
+from mmcv.transforms.utils import cache_randomness
+from numpy.typing import NDArray
+
+from panoptic_data.registry import TRANSFORMS
+
+Color = tuple[float, float, float]
+
+
+@TRANSFORMS.register_module()
+class PadPanoptic(BaseTransform):
+    """Grow an image and its map to the right and the bottom; the map's new pixels are void.
+
+    Args:
+        size: Least ``(height, width)`` of the result; a larger image keeps its side.
+        divisor: The sides of the result are multiples of it.
+        pad_value: Colour of the new pixels, in the image's channel order.
+    """
+
+    def __init__(
+        self, size: tuple[int, int] = (0, 0), divisor: int = 1, pad_value: Color = (0.0, 0.0, 0.0)
+    ) -> None:
+        self.size = size
+        self.divisor = divisor
+        self.pad_value = pad_value
+
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
+        """Pad ``img`` and ``gt_seg_map``."""
+        sides = (max(have, want) for have, want in zip(results["img"].shape[:2], self.size, strict=True))
+        height, width = (-(-side // self.divisor) * self.divisor for side in sides)
+        results["img"] = _pad(results["img"], height, width, self.pad_value)
+        results["img_shape"] = results["pad_shape"] = (height, width)
+        if results.get("gt_seg_map") is not None:
+            results["gt_seg_map"] = _pad(results["gt_seg_map"], height, width, 0)
+        return results
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(size={self.size}, divisor={self.divisor}, pad_value={self.pad_value})"
+
+
+@TRANSFORMS.register_module()
+class RandomScaledCrop(BaseTransform):
+    """Scale an image by a random factor and cut a random window of fixed size out of it, in one resampling.
+
+    The window is cut first and then scaled, so a 2x zoom of a 1024x2048 image never makes the 2048x4096 one.
+    Where the scaled image is smaller than the window, the rest is padded on the right and the bottom (void).
+
+    Args:
+        size: ``(height, width)`` of the result.
+        scale_range: The factor is drawn uniformly from ``[low, high]``.
+        pad_value: Colour of the padded pixels, in the image's channel order.
+
+    Raises:
+        ValueError: If the range is empty or not positive.
+    """
+
+    def __init__(
+        self,
+        size: tuple[int, int],
+        scale_range: tuple[float, float] = (0.5, 2.0),
+        pad_value: Color = (0.0, 0.0, 0.0),
+    ) -> None:
+        if not 0 < scale_range[0] <= scale_range[1]:
+            msg = f"Expected `scale_range` to be 0 < low <= high, got {scale_range}."
+            raise ValueError(msg)
+        self.size = size
+        self.scale_range = scale_range
+        self.pad_value = pad_value
+
+    @cache_randomness
+    def _draw(self) -> tuple[float, float, float]:
+        """Return the factor and the window's place as fractions of the free margins (y, x)."""
+        low, high = self.scale_range
+        return float(np.random.uniform(low, high)), float(np.random.rand()), float(np.random.rand())  # noqa: NPY002
+
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
+        """Cut, scale and pad ``img`` and ``gt_seg_map``."""
+        scale, place_y, place_x = self._draw()
+        image = results["img"]
+        y0, y1, out_h = _window(image.shape[0], self.size[0], scale, place_y)
+        x0, x1, out_w = _window(image.shape[1], self.size[1], scale, place_x)
+        shrinks = out_h < y1 - y0
+        interpolation = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+        cut = cv2.resize(image[y0:y1, x0:x1], (out_w, out_h), interpolation=interpolation)
+        results["img"] = _pad(cut, *self.size, self.pad_value)
+        results["img_shape"] = results["pad_shape"] = tuple(self.size)
+        results["scale_factor"] = (out_w / (x1 - x0), out_h / (y1 - y0))
+        if results.get("gt_seg_map") is not None:
+            cut = results["gt_seg_map"][y0:y1, x0:x1]
+            cut = cv2.resize(np.ascontiguousarray(cut), (out_w, out_h), interpolation=cv2.INTER_NEAREST)
+            results["gt_seg_map"] = _pad(cut, *self.size, 0)
+        return results
+
+    def __repr__(self) -> str:
+        return (
+            f"{type(self).__name__}(size={self.size}, scale_range={self.scale_range}, "
+            f"pad_value={self.pad_value})"
+        )
+
+
+def _window(side: int, wanted: int, scale: float, place: float) -> tuple[int, int, int]:
+    """Return where to cut one axis of the source, and how many pixels that becomes (at most `wanted`)."""
+    length = min(side, max(1, round(wanted / scale)))
+    start = round(place * (side - length))
+    return start, start + length, max(1, min(wanted, round(length * scale)))
+
+
+def _pad(array: NDArray, height: int, width: int, value: float | Color) -> NDArray:
+    """Return `array`, grown to ``(height, width)``; the new pixels hold `value`."""
+    if array.shape[:2] == (height, width):
+        return array
+    padded = np.empty((height, width, *array.shape[2:]), dtype=array.dtype)
+    padded[: array.shape[0], : array.shape[1]] = array
+    padded[array.shape[0] :] = value
+    padded[: array.shape[0], array.shape[1] :] = value
+    return padded
