@@ -1,0 +1,45 @@
+"""Reading and writing panoptic files: PNG, JSON, and COCO's run-length masks. Input and output only."""
+
+from panoptic_core.files._atomic import atomic_path
+from panoptic_core.files._errors import PanopticFileError
+from panoptic_core.files.panoptic_json import (
+    ImageAnnotation,
+    PanopticJson,
+    SegmentInfo,
+    check_segments,
+    read_panoptic_json,
+)
+from panoptic_core.files.png import MAX_ID, read_panoptic_png, write_panoptic_png
+from panoptic_core.files.rle import (
+    RLE,
+    box_masks_to_rle,
+    compress,
+    encode_crop,
+    rle_to_box_masks,
+    segmentation_to_rle,
+)
+from panoptic_core.files.segmentation import count_listed_ids, read_segmentation
+from panoptic_core.files.writer import PanopticWriter, make_annotation
+
+__all__ = [
+    "MAX_ID",
+    "RLE",
+    "ImageAnnotation",
+    "PanopticFileError",
+    "PanopticJson",
+    "PanopticWriter",
+    "SegmentInfo",
+    "atomic_path",
+    "box_masks_to_rle",
+    "check_segments",
+    "compress",
+    "count_listed_ids",
+    "encode_crop",
+    "make_annotation",
+    "read_panoptic_json",
+    "read_panoptic_png",
+    "read_segmentation",
+    "rle_to_box_masks",
+    "segmentation_to_rle",
+    "write_panoptic_png",
+]
