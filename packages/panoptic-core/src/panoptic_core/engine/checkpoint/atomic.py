@@ -1,0 +1,116 @@
+"""Write files so that a kill at any moment leaves either the old file or the new one, both whole."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from mmengine.logging import print_log
+
+TEMPORARY_SUFFIX = ".tmp"
+LAST_CHECKPOINT = "last_checkpoint"
+_PROGRESS = re.compile(r"(?:^|_)(\d+)$")
+
+
+@contextmanager
+def atomic_path(path: str | Path) -> Iterator[Path]:
+    """Yield a temporary name beside ``path``; afterwards flush it to disk and give it its final name.
+
+    If the body raises, the temporary file is removed and ``path`` is untouched.
+    """
+    path = Path(path)
+    temporary = path.with_name(path.name + TEMPORARY_SUFFIX)
+    try:
+        yield temporary
+        _flush(temporary)
+        temporary.replace(path)
+        _flush(path.parent)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def write_text_atomically(path: str | Path, text: str) -> None:
+    """Write a small text file atomically."""
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def is_whole(path: str | Path) -> bool:
+    """Whether a checkpoint file is complete: a zip archive whose every record has its checksum.
+
+    Nothing is unpickled. Files of torch before 1.6, which are no zip archives, do not count as whole.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            has_data = any(name.endswith("/data.pkl") or name == "data.pkl" for name in archive.namelist())
+            return has_data and archive.testzip() is None
+    except (OSError, zipfile.BadZipFile, EOFError, ValueError, NotImplementedError):
+        return False
+
+
+def remove_leftovers(folder: str | Path) -> list[Path]:
+    """Remove the temporary files of saves that were killed; return what was removed."""
+    leftovers = sorted(Path(folder).glob(f"*.pth{TEMPORARY_SUFFIX}"))
+    leftovers += sorted(Path(folder).glob(LAST_CHECKPOINT + TEMPORARY_SUFFIX))
+    for leftover in leftovers:
+        with suppress(OSError):
+            leftover.unlink()
+    return leftovers
+
+
+def find_resumable(folder: str | Path) -> Path | None:
+    """Return the newest whole checkpoint of a training run, or None.
+
+    Candidates are the file that ``last_checkpoint`` names and every other ``*.pth`` that can be resumed
+    (``best_*`` has no optimizer state), by falling training progress. Broken ones are skipped with a warning.
+    """
+    folder = Path(folder)
+    for candidate in _candidates(folder):
+        if is_whole(candidate):
+            return candidate
+        print_log(
+            f"The checkpoint `{candidate}` is cut short or damaged; looking for the one before it.",
+            logger="current",
+            level=logging.WARNING,
+        )
+    return None
+
+
+def _candidates(folder: Path) -> list[Path]:
+    found = [path for path in folder.glob("*.pth") if not path.name.startswith("best_")]
+    found.sort(key=_progress, reverse=True)
+    named = _named_by_last_checkpoint(folder)
+    if named is not None and named not in found:  # saved elsewhere by the hook's `out_dir`
+        found.insert(0, named)
+    return found
+
+
+def _named_by_last_checkpoint(folder: Path) -> Path | None:
+    try:
+        name = (folder / LAST_CHECKPOINT).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError):
+        return None
+    if not name:
+        return None
+    beside = folder / Path(name).name  # the whole folder may have been moved
+    path = beside if beside.is_file() else Path(name)
+    return path if path.is_file() else None
+
+
+def _progress(path: Path) -> tuple[int, float]:
+    number = _PROGRESS.search(path.stem)
+    return int(number[1]) if number else -1, path.stat().st_mtime
+
+
+def _flush(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
