@@ -1,0 +1,140 @@
+"""RoIAlign with average pooling (He et al., Mask R-CNN, ICCV 2017, arXiv:1703.06870, section 3).
+
+A box is cut into ``P x Q`` bins, the map is read at a regular grid of points in each bin by bilinear
+interpolation, and the bin's output is the mean. Which points are read, which count as outside and how
+degenerate boxes behave follows mmcv's compiled operator, which follows detectron2's.
+
+Bilinear weights and the grid both factor into a vertical and a horizontal part, so a bin's mean is a weighted
+sum over (few rows) x (few columns) of pixels, the same for all channels: per axis the points' weights are
+merged into one *tap* a pixel, the outer product of the two axes gives the bag of pixels of each bin
+(:mod:`panoptic_core.ops._roi_bags`), and :mod:`panoptic_core.ops._row_sums` sums them.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from panoptic_core.ops._roi_bags import RoIGeometry, roi_bags
+from panoptic_core.ops._row_sums import compute_dtype, spread_rows, sum_rows
+from panoptic_core.ops._torchvision import torchvision_ops
+
+
+def roi_align(
+    input: Tensor,  # noqa: A002 - torch's name for it
+    rois: Tensor,
+    output_size: int | tuple[int, int],
+    spatial_scale: float = 1.0,
+    sampling_ratio: int = 0,
+    aligned: bool = True,
+) -> Tensor:
+    """Pool a map of fixed size out of each box; differentiable in ``input``.
+
+    Args:
+        input: Feature maps ``(N, C, H, W)``, any floating type; sums are taken in float32 or wider.
+        rois: ``(K, 5)``: image index in ``[0, N)``, then xyxy in the pixels of the image.
+        output_size: Bins ``(P, Q)``, or one number for both.
+        spatial_scale: Pixels of the map per pixel of the image, e.g. 1/4.
+        sampling_ratio: Points per bin and axis; 0 takes about one a pixel, ``ceil(box size / bins)``.
+        aligned: Shift by half a pixel, so that box coordinates mean pixel borders. False is the first
+            Mask R-CNN's reading: no shift, and boxes smaller than one pixel are widened to one.
+
+    Returns:
+        ``(K, C, P, Q)`` of the type of ``input``. Points more than one pixel outside the map count as zeros;
+        a box of no extent gives zeros (``aligned``, adaptive grid), and so does one that is not finite.
+
+    Raises:
+        ValueError: If a shape does not fit.
+
+    Example:
+        >>> ramp = torch.arange(16.0).reshape(1, 1, 4, 4)  # 4 * y + x
+        >>> roi_align(ramp, torch.tensor([[0.0, 0, 0, 4, 4]]), 2).flatten().tolist()
+        [2.5, 4.5, 10.5, 12.5]
+    """
+    if input.ndim != 4:
+        msg = f"Expected `input` of shape (N, C, H, W), got {tuple(input.shape)}."
+        raise ValueError(msg)
+    if rois.ndim != 2 or rois.shape[1] != 5:
+        msg = f"Expected `rois` of shape (K, 5) with the image's index first, got {tuple(rois.shape)}."
+        raise ValueError(msg)
+    bins = (output_size, output_size) if isinstance(output_size, int) else (output_size[0], output_size[1])
+    if min(bins) < 1:
+        msg = f"Expected `output_size` to be positive, got {output_size}."
+        raise ValueError(msg)
+    if input.is_cuda and (ops := torchvision_ops()) is not None:
+        out: Tensor = ops.roi_align(input, rois.to(input.dtype), bins, spatial_scale, sampling_ratio, aligned)
+        return out
+    result: Tensor = _RoIAlign.apply(  # type: ignore[no-untyped-call]
+        input, rois, RoIGeometry(bins, spatial_scale, sampling_ratio, aligned)
+    )
+    return result
+
+
+class _RoIAlign(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, input: Tensor, rois: Tensor, geometry: RoIGeometry) -> Tensor:  # noqa: A002
+        ctx.save_for_backward(rois)
+        ctx.geometry = geometry
+        ctx.input_shape = input.shape
+        return roi_align_forward(input, rois, geometry)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor, None, None]:
+        (rois,) = ctx.saved_tensors
+        return roi_align_backward(grad_output, rois, ctx.input_shape, ctx.geometry), None, None
+
+
+def roi_align_forward(input: Tensor, rois: Tensor, geometry: RoIGeometry) -> Tensor:  # noqa: A002
+    """Compute :func:`roi_align` without recording a gradient.
+
+    Args:
+        input: ``(N, C, H, W)``.
+        rois: ``(K, 5)``.
+        geometry: The numbers of the operator.
+
+    Returns:
+        ``(K, C, P, Q)``, stored channels-last.
+    """
+    channels = input.shape[1]
+    dtype = compute_dtype(input.dtype)
+    out = input.new_empty(rois.shape[0], *geometry.bins, channels, dtype=dtype)
+    if out.numel():
+        pixels = input.permute(0, 2, 3, 1).to(dtype).reshape(-1, channels)  # (N * H * W, C)
+        for bags in roi_bags(rois, input.shape, geometry, dtype):
+            sums = sum_rows(pixels, bags.index, bags.weight)
+            if bags.chosen is None:
+                out = sums.view(out.shape)
+            else:
+                out[bags.chosen] = sums.view(-1, *out.shape[1:])
+    return out.permute(0, 3, 1, 2).to(input.dtype)
+
+
+def roi_align_backward(
+    grad_output: Tensor, rois: Tensor, input_shape: tuple[int, ...], geometry: RoIGeometry
+) -> Tensor:
+    """Compute the gradient of :func:`roi_align` in its ``input``.
+
+    Args:
+        grad_output: ``(K, C, P, Q)``.
+        rois: ``(K, 5)``.
+        input_shape: ``(N, C, H, W)`` of the forward's input.
+        geometry: The numbers of the operator.
+
+    Returns:
+        ``(N, C, H, W)`` of the type of ``grad_output``, stored channels-last.
+    """
+    num_maps, channels, height, width = input_shape
+    dtype = compute_dtype(grad_output.dtype)
+    num_pixels = num_maps * height * width
+    total: Tensor | None = None
+    if grad_output.numel():
+        grads = grad_output.permute(0, 2, 3, 1).to(dtype).contiguous()  # (K, P, Q, C)
+        for bags in roi_bags(rois, input_shape, geometry, dtype):
+            part = grads if bags.chosen is None else grads[bags.chosen]
+            spread = spread_rows(part.view(-1, channels), bags.index, bags.weight, num_pixels)
+            total = spread if total is None else total.add_(spread)
+    if total is None:
+        total = grad_output.new_zeros(num_pixels, channels, dtype=dtype)
+    return total.view(num_maps, height, width, channels).permute(0, 3, 1, 2).to(grad_output.dtype)
