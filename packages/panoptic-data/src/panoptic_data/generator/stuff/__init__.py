@@ -1,0 +1,1 @@
+"""Drawers of the stuff: ground, buildings, plants, fences, and the unlabelled objects."""
