@@ -55,6 +55,16 @@ class WindowMasks(BitmapMasks):
         rows = np.atleast_1d(np.arange(len(self))[index])
         return WindowMasks([self.crops[row] for row in rows], self.windows[rows], self.height, self.width)
 
+    @classmethod
+    def cat(cls, masks: Sequence[BitmapMasks]) -> BitmapMasks:
+        """Join masks of one image size; windows stay windows where all parts have them."""
+        windowed = [part for part in masks if isinstance(part, WindowMasks)]
+        if not masks or len(windowed) < len(masks):
+            return BitmapMasks.cat(masks)
+        crops = [crop for part in windowed for crop in part.crops]
+        windows = np.concatenate([part.windows for part in windowed])
+        return cls(crops, windows, masks[0].height, masks[0].width)
+
     def pad(self, out_shape: tuple[int, int], pad_val: int = 0) -> BitmapMasks:
         """Return the masks of an image that grew to the right and the bottom, ``out_shape = (H, W)``."""
         if pad_val == 0 and out_shape[0] >= self.height and out_shape[1] >= self.width:
