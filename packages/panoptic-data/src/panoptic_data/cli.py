@@ -41,7 +41,8 @@ def _add_generate(commands: "argparse._SubParsersAction[argparse.ArgumentParser]
     parser = commands.add_parser(
         "generate",
         help="make street-like scenes with panoptic ground truth",
-        description="Make street-like scenes: images, panoptic.json with its PNGs, instances.json. Same seed, same bytes.",
+        description="Make street-like scenes: images, panoptic.json with its PNGs, instances.json. "
+        "Same seed, same bytes.",
     )
     parser.add_argument("out", metavar="OUT", help="folder to write; new or empty")
     parser.add_argument(

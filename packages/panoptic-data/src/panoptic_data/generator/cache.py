@@ -31,8 +31,8 @@ def ensure_scenes(
 ) -> Path:
     """Return a folder with generated scenes, and make it if it is not there yet.
 
-    Safe with several processes: one makes the scenes, the others wait for it. A folder appears whole or not at
-    all, what a killed process left behind is ignored, and a damaged folder is made again.
+    Safe with several processes: one makes the scenes, the others wait for it. A folder appears whole or not
+    at all, what a killed process left behind is ignored, and a damaged folder is made again.
 
     Args:
         num_images: How many images.

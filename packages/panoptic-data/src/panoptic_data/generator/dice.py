@@ -11,8 +11,8 @@ T = TypeVar("T")
 class Dice:
     """A stream of random numbers that depends on its keys alone.
 
-    Only uniform doubles and raw bytes are taken from numpy (their streams are the same in all its versions), and in blocks,
-    since a scene asks for thousands of single numbers.
+    Only uniform doubles and raw bytes are taken from numpy: the streams that it keeps the same in all its
+    versions. They come in blocks, since a scene asks for thousands of single numbers.
 
     Args:
         *keys: Non-negative integers, here the seed and the number of the image.

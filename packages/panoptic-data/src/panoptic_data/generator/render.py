@@ -124,9 +124,7 @@ def _sky(camera: Camera, light: Light, dice: Dice, fine: int) -> Image.Image:
         mask = mask.filter(ImageFilter.GaussianBlur(0.012 * unit)).resize(
             canvas.size, Image.Resampling.BILINEAR
         )
-        white = to_rgb(
-            tuple(0.4 * low + 0.6 * 250 * tint for low, tint in zip(light.sky_low, light.tint, strict=True))
-        )
+        white = light.tone((250, 250, 250), 0.4)
         canvas.paste(white, mask=mask)
     return canvas
 

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from panoptic_data.generator.cast import fill_stage
 from panoptic_data.generator.categories import GENERATED_SCENES
 from panoptic_data.generator.dice import Dice
-from panoptic_data.generator.placing import Placer
 from panoptic_data.generator.render import Cover, cover_of, paint, painting_order, supersampling, texture
 from panoptic_data.generator.settings import SceneSettings, parse_size
 from panoptic_data.generator.streets import build_stage
@@ -80,7 +80,7 @@ def make_scene(
         raise ValueError(msg)
     dice = Dice(seed, index)
     stage = build_stage(dice, height, width, settings)
-    Placer(dice, stage, settings).fill()
+    fill_stage(dice, stage, settings)
     fine = supersampling(settings, stage.camera)
     covers = [cover_of(layer, stage.camera, fine) for layer in painting_order(stage)]
     owner, kept = resolve(covers, height, width, settings)

@@ -5,9 +5,9 @@ import hashlib
 import json
 import re
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
-GENERATOR_VERSION = "1"
+GENERATOR_VERSION = "2"
 """Part of every cache key; raised whenever a change alters a single byte of the output."""
 
 DEFAULT_SIZE = (128, 192)
@@ -87,7 +87,7 @@ class SceneSettings:
             if not 0 <= value <= 1:
                 msg = f"Expected `{name}` to be in [0, 1], got {value}."
                 raise ValueError(msg)
-        for name in THING_WEIGHTS + ("min_thing_area", "min_stuff_area", "texture", "noise"):
+        for name in (*THING_WEIGHTS, "min_thing_area", "min_stuff_area", "texture", "noise"):
             value = getattr(self, name)
             if not value >= 0:
                 msg = f"Expected `{name}` to be at least 0, got {value}."
@@ -95,10 +95,14 @@ class SceneSettings:
         for name in ("things", "trees"):
             low, high = getattr(self, name)
             if not 0 <= low <= high <= MAX_THINGS:
-                msg = f"Expected `{name}` to be (low, high) with 0 <= low <= high <= {MAX_THINGS}, got {(low, high)}."
+                msg = (
+                    f"Expected `{name}` to be (low, high) with 0 <= low <= high <= {MAX_THINGS}, "
+                    f"got {(low, high)}."
+                )
                 raise ValueError(msg)
         if self.things[1] > 0 and not any(getattr(self, name) for name in THING_WEIGHTS):
-            msg = f"Expected one of {', '.join(THING_WEIGHTS)} to be above 0, got zeros. For none use things=(0, 0)."
+            names = ", ".join(THING_WEIGHTS)
+            msg = f"Expected one of {names} to be above 0, got zeros. For no things set things=(0, 0)."
             raise ValueError(msg)
         if self.instance_masks not in ("worn", "full"):
             msg = f"Expected `instance_masks` to be 'worn' or 'full', got {self.instance_masks!r}."
@@ -129,12 +133,13 @@ class SceneSettings:
             >>> SceneSettings().with_changes(["things=2,6", "crowd=0"]).things
             (2, 6)
         """
-        values: dict[str, object] = {}
+        values: dict[str, Any] = {}
         known = {field.name for field in dataclasses.fields(self)}
         for change in changes:
             name, separator, text = change.partition("=")
             if not separator or name not in known:
-                msg = f"Expected a setting as NAME=VALUE, got {change!r}. The names are: {', '.join(sorted(known))}."
+                names = ", ".join(sorted(known))
+                msg = f"Expected a setting as NAME=VALUE, got {change!r}. The names are: {names}."
                 raise ValueError(msg)
             values[name] = _parse(name, text, getattr(self, name))
         return dataclasses.replace(self, **values)
@@ -164,12 +169,14 @@ def parse_size(size: int | str | tuple[int, int]) -> tuple[int, int]:
     else:
         height, width = size
     if min(height, width) < MIN_SIDE:
-        msg = f"Expected both sides to be at least {MIN_SIDE} pixels, got {height}x{width}. Choose a larger size."
+        msg = (
+            f"Expected both sides to be at least {MIN_SIDE} pixels, got {height}x{width}. Take a larger one."
+        )
         raise ValueError(msg)
     return height, width
 
 
-def _parse(name: str, text: str, default: object) -> object:
+def _parse(name: str, text: str, default: object) -> Any:
     try:
         if isinstance(default, tuple):
             low, _, high = text.partition(",")

@@ -1,5 +1,6 @@
 """Drawings as lists of filled polygons: what the drawers make and the renderer fills."""
 
+import itertools
 import math
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -79,7 +80,7 @@ class Sketch:
     def stroke(self, points: list[Point], width: float, colour: Colour | None, *, solid: bool = True) -> None:
         """Add a thick line with round joints."""
         half = max(width, self.thin) / 2
-        for (x0, y0), (x1, y1) in zip(points, points[1:], strict=False):
+        for (x0, y0), (x1, y1) in itertools.pairwise(points):
             length = math.hypot(x1 - x0, y1 - y0) or 1.0
             nx, ny = -(y1 - y0) / length * half, (x1 - x0) / length * half
             quad = [(x0 + nx, y0 + ny), (x1 + nx, y1 + ny), (x1 - nx, y1 - ny), (x0 - nx, y0 - ny)]

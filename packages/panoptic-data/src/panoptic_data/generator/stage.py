@@ -37,6 +37,7 @@ class Zone:
         x1: Right border.
         z0: Near border.
         z1: Far border.
+        z_far: Far border for the few that stand farther away than usual; 0 = none do.
         heading: Direction in radians that cars look to there.
         weight: How often the zone is chosen among those of its kind.
     """
@@ -45,6 +46,7 @@ class Zone:
     x1: float
     z0: float
     z1: float
+    z_far: float = 0.0
     heading: float = 0.0
     weight: float = 1.0
 
@@ -60,7 +62,7 @@ class Stage:
         fixed: Houses, fences and woods in painting order; everything that stands is in front of them.
         standing: Layers that are sorted by depth.
         shadows: Polygons on the ground, in image coordinates.
-        zones: Where the things of each class may stand; "tree" and "clutter" too.
+        zones: Where things of each kind may stand.
     """
 
     camera: Camera
@@ -69,7 +71,11 @@ class Stage:
     fixed: list[Layer] = field(default_factory=list)
     standing: list[Layer] = field(default_factory=list)
     shadows: list[list[Point]] = field(default_factory=list)
-    zones: dict[str, tuple[Zone, ...]] = field(default_factory=dict)
+    zones: dict[str, list[Zone]] = field(default_factory=dict)
+
+    def open(self, kind: str, zone: Zone) -> None:
+        """Let things of a kind ("person", "sign", "tree", ...) stand in a zone."""
+        self.zones.setdefault(kind, []).append(zone)
 
     @property
     def lit_side(self) -> int:

@@ -32,9 +32,9 @@ def write_scenes(
 ) -> Path:
     """Make scenes and write them to a folder.
 
-    The folder holds ``images/*.png``, ``panoptic/*.png``, ``panoptic.json``, ``instances.json`` (overlapping masks
-    of the things; an annotation's id is its segment's id) and ``manifest.json`` (how it was made, and the size of
-    each file). It is filled under another name and renamed at the end.
+    The folder holds ``images/*.png``, ``panoptic/*.png``, ``panoptic.json``, ``instances.json`` (overlapping
+    masks of the things; an annotation's id is its segment's id) and ``manifest.json`` (how it was made, and
+    the size of each file). It is filled under another name and renamed at the end.
 
     Args:
         out: The folder; it must not exist, or be empty.
@@ -49,7 +49,7 @@ def write_scenes(
         The folder.
 
     Raises:
-        FileExistsError: If the folder holds something, and either `overwrite` is not set or no generator wrote it.
+        FileExistsError: If the folder holds something, and `overwrite` is not set or no generator wrote it.
         ValueError: If a number is out of range.
     """
     out = Path(out).absolute()
@@ -113,7 +113,10 @@ def _check_free(out: Path, overwrite: bool) -> None:
     if not out.exists() or (out.is_dir() and not any(out.iterdir())):
         return
     if not overwrite:
-        msg = f"Expected {out} to be new or empty, got a folder or file with content. Choose another, or pass --overwrite."
+        msg = (
+            f"Expected {out} to be new or empty, got a folder or file with content. "
+            "Choose another, or pass --overwrite (in Python: overwrite=True)."
+        )
         raise FileExistsError(msg)
     if not (out / MANIFEST).is_file():
         msg = (

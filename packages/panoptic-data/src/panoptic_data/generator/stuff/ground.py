@@ -52,7 +52,7 @@ class Ground:
         return sketch
 
     def pavement_strip(self, x0: float, x1: float, z0: float, z1: float, *, kerb: str) -> Sketch:
-        """Draw a sidewalk with slabs; ``kerb`` names the side of the road: "left", "right", "near" or "far"."""
+        """Draw a sidewalk with slabs; the road is on its "left", "right", "near" or "far" side."""
         sketch = Sketch()
         self.quad(sketch, x0, x1, z0, z1, self.pavement, solid=True)
         joint = shade(self.pavement, 0.86)

@@ -1,6 +1,10 @@
-"""Upright faces: house fronts, gables and fences, drawn in the coordinates of the face and projected by the caller."""
+"""Upright faces: house fronts, roofs and fences.
+
+They are drawn in the coordinates of the face, metres along and up, and projected by a function of the caller.
+"""
 
 from collections.abc import Callable
+from typing import Protocol
 
 from panoptic_data.generator.camera import Point
 from panoptic_data.generator.colours import PLANKS, PLASTER, ROOFS, SHIRTS, Colour, mix, shade, vary
@@ -11,16 +15,33 @@ Face = Callable[[float, float], Point]
 """Maps (metres along the face, metres up) to image coordinates."""
 
 
+class Rect(Protocol):
+    """Something that paints rectangles of one face."""
+
+    def __call__(
+        self,
+        a0: float,
+        a1: float,
+        u0: float,
+        u1: float,
+        colour: Colour,
+        *,
+        solid: bool = False,
+        glow: bool = False,
+    ) -> None:
+        """Paint from a0 to a1 along the face and from u0 to u1 up."""
+
+
 class House:
     """Looks of one house, shared by its faces."""
 
-    def __init__(self, dice: Dice, *, lamps: bool) -> None:
+    def __init__(self, dice: Dice, *, lamps: bool, floors: int | None = None) -> None:
         self.wall = vary(dice, dice.pick(PLASTER), 10)
         self.trim = mix(self.wall, (250, 246, 238), 0.5) if dice.chance(0.6) else shade(self.wall, 0.7)
         self.roof = vary(dice, dice.pick(ROOFS), 8)
         self.door = vary(dice, dice.pick(((92, 58, 40), (52, 80, 66), (60, 66, 92), (110, 40, 40))), 8)
-        self.floor = dice.between(2.9, 3.3)
-        self.floors = dice.weighted((1, 2, 3, 4), (0.15, 0.35, 0.3, 0.2))
+        self.floor = dice.between(2.6, 3.0)
+        self.floors = floors or dice.weighted((1, 2, 3, 4), (0.15, 0.35, 0.3, 0.2))
         self.pitch = dice.between(1.2, 2.4)
         self.pane = dice.between(1.8, 2.5)
         self.shop = dice.chance(0.35)
@@ -69,7 +90,7 @@ def draw_front(dice: Dice, house: House, face: Face, length: float, tone: float,
     wide = min(1.15, pitch * 0.58)
     door = dice.whole(0, count - 1)
     for floor in range(house.floors):
-        low = floor * house.floor + 0.95
+        low = floor * house.floor + 0.85
         ground = floor == 0
         if ground and house.shop:
             _shop(house, rect, length, tone, door * pitch, pitch)
@@ -85,7 +106,7 @@ def draw_front(dice: Dice, house: House, face: Face, length: float, tone: float,
 
 
 def _window(
-    dice: Dice, house: House, rect, middle: float, wide: float, low: float, tone: float, pixel: float
+    dice: Dice, house: House, rect: Rect, middle: float, wide: float, low: float, tone: float, pixel: float
 ) -> None:
     lit = house.lamps and dice.chance(0.45)
     pane: Colour = (
@@ -107,7 +128,7 @@ def _window(
         rect(middle - 0.04, middle + 0.04, low, high, shade(house.trim, tone))
 
 
-def _shop(house: House, rect, length: float, tone: float, door: float, pitch: float) -> None:  # noqa: ANN001
+def _shop(house: House, rect: Rect, length: float, tone: float, door: float, pitch: float) -> None:
     pane: Colour = (250, 214, 150) if house.lamps else shade((96, 116, 128), tone)
     rect(0.3, length - 0.3, 0.5, 2.2, pane, glow=house.lamps)
     rect(door + 0.2, door + pitch - 0.2, 0.0, 2.2, shade(house.door, tone))

@@ -13,8 +13,8 @@ REAR, FRONT = (-0.56, WHEEL), (0.56, WHEEL)
 def draw_bicycle(dice: Dice, thin: float) -> Sketch:
     """Draw a bicycle that drives to the right.
 
-    The mask covers the discs of both wheels and the triangle of the frame, as annotators do; between the spokes
-    the picture shows what is behind.
+    The mask covers the discs of both wheels and the triangle of the frame, as annotators do; between the
+    spokes the picture shows what is behind.
     """
     sketch = Sketch(thin)
     frame = vary(dice, dice.pick(FRAMES))

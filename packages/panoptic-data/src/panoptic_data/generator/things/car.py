@@ -1,6 +1,7 @@
 """Cars as small solid bodies: one model for every view."""
 
 import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 from panoptic_data.generator.camera import Camera, Point
@@ -9,9 +10,12 @@ from panoptic_data.generator.dice import Dice
 from panoptic_data.generator.light import Light
 from panoptic_data.generator.sketch import Sketch
 
+Place = Callable[[float, float, float], Point]
+"""Projects a point of a car: metres along it, across it and up."""
+
 
 class Body(NamedTuple):
-    """Outline of a car from the side, looking to the right: corners (along, up) in metres, clockwise from the tail."""
+    """A car from the side, looking to the right; corners are (along, up) in metres, from tail to nose."""
 
     outline: tuple[Point, ...]
     glass: tuple[tuple[Point, ...], ...]
@@ -26,7 +30,10 @@ SEDAN = Body(
         (-2.0, 0.26), (-2.05, 0.62), (-1.98, 0.98), (-1.45, 1.02), (-0.95, 1.46), (0.30, 1.48), (0.95, 1.0),
         (1.85, 0.86), (2.05, 0.62), (2.0, 0.26),
     ),
-    glass=(((-1.22, 1.04), (-0.85, 1.38), (-0.30, 1.40), (-0.30, 1.02)), ((-0.18, 1.02), (-0.18, 1.40), (0.24, 1.40), (0.72, 1.0))),
+    glass=(
+        ((-1.22, 1.04), (-0.85, 1.38), (-0.30, 1.40), (-0.30, 1.02)),
+        ((-0.18, 1.02), (-0.18, 1.40), (0.24, 1.40), (0.72, 1.0)),
+    ),
     screens=(3, 5),
     width=1.8,
 )  # fmt: skip
@@ -35,14 +42,17 @@ HATCH = Body(
         (-1.75, 0.26), (-1.80, 0.62), (-1.76, 1.0), (-1.45, 1.52), (0.15, 1.54), (0.85, 1.04), (1.60, 0.90),
         (1.80, 0.64), (1.75, 0.26),
     ),
-    glass=(((-1.50, 1.04), (-1.28, 1.42), (-0.45, 1.46), (-0.45, 1.04)), ((-0.33, 1.04), (-0.33, 1.46), (0.10, 1.46), (0.66, 1.04))),
+    glass=(
+        ((-1.50, 1.04), (-1.28, 1.42), (-0.45, 1.46), (-0.45, 1.04)),
+        ((-0.33, 1.04), (-0.33, 1.46), (0.10, 1.46), (0.66, 1.04)),
+    ),
     screens=(2, 4),
     width=1.75,
 )  # fmt: skip
 VAN = Body(
     outline=(
-        (-2.2, 0.28), (-2.25, 0.7), (-2.22, 1.2), (-2.10, 2.0), (0.95, 2.02), (1.60, 1.25), (2.15, 1.05), (2.28, 0.7),
-        (2.2, 0.28),
+        (-2.2, 0.28), (-2.25, 0.7), (-2.22, 1.2), (-2.10, 2.0), (0.95, 2.02), (1.60, 1.25), (2.15, 1.05),
+        (2.28, 0.7), (2.2, 0.28),
     ),
     glass=(((0.15, 1.25), (0.15, 1.86), (0.88, 1.86), (1.36, 1.25)),),
     screens=(2, 4),
@@ -98,7 +108,7 @@ def draw_car(dice: Dice, camera: Camera, light: Light, x: float, z: float, headi
     return sketch
 
 
-def _strip(sketch: Sketch, at, body: Body, k: int, half: float, colour: Colour) -> None:  # noqa: ANN001
+def _strip(sketch: Sketch, at: Place, body: Body, k: int, half: float, colour: Colour) -> None:
     (a0, u0), (a1, u1) = body.outline[k], body.outline[k + 1]
     sketch.polygon([at(a0, -half, u0), at(a1, -half, u1), at(a1, half, u1), at(a0, half, u0)], colour)
     if k in body.screens:
@@ -126,7 +136,7 @@ def _strip(sketch: Sketch, at, body: Body, k: int, half: float, colour: Colour) 
         )
 
 
-def _ends(sketch: Sketch, at, body: Body, half: float, light: Light, end_seen: int) -> None:  # noqa: ANN001
+def _ends(sketch: Sketch, at: Place, body: Body, half: float, light: Light, end_seen: int) -> None:
     """Lamps, plate and bumper on the end that faces the camera."""
     along = body.outline[0][0] - 0.06 if end_seen < 0 else body.outline[-1][0] + 0.06
     lamp: Colour = (214, 30, 34) if end_seen < 0 else (250, 244, 214)
@@ -144,17 +154,13 @@ def _ends(sketch: Sketch, at, body: Body, half: float, light: Light, end_seen: i
         quad(way * half * 0.62, way * half * 0.96, 0.58, 0.78, lamp, glow)
 
 
-def _side(sketch: Sketch, at, body: Body, seen: float, paint: Colour) -> None:  # noqa: ANN001
+def _side(sketch: Sketch, at: Place, body: Body, seen: float, paint: Colour) -> None:
     sketch.polygon([at(a, seen, u) for a, u in body.outline], paint)
-    sketch.polygon(
-        [at(body.outline[0][0], seen, 0.26), at(body.outline[-1][0], seen, 0.26), at(body.outline[-1][0], seen, 0.40),
-         at(body.outline[0][0], seen, 0.40)],
-        shade(paint, 0.7),
-        solid=False,
-    )  # fmt: skip
+    tail, nose = body.outline[0][0], body.outline[-1][0]
+    sill = [at(tail, seen, 0.26), at(nose, seen, 0.26), at(nose, seen, 0.40), at(tail, seen, 0.40)]
+    sketch.polygon(sill, shade(paint, 0.7), solid=False)
     for glass in body.glass:
         sketch.polygon([at(a, seen, u) for a, u in glass], GLASS, solid=False)
-    nose = body.outline[-1][0]
     for along in (-nose * 0.63, nose * 0.63):
         for radius, colour in ((0.36, TYRE), (0.19, (172, 174, 178))):
             points = [
@@ -168,7 +174,7 @@ def _side(sketch: Sketch, at, body: Body, seen: float, paint: Colour) -> None:  
             sketch.polygon(points, colour, solid=radius > 0.3)
 
 
-def _far_wheels(sketch: Sketch, at, body: Body, half: float, end_seen: int) -> None:  # noqa: ANN001
+def _far_wheels(sketch: Sketch, at: Place, body: Body, half: float, end_seen: int) -> None:
     """The tyres that show under the end that faces the camera, and the dark under the car."""
     tail, nose = body.outline[0][0], body.outline[-1][0]
     sketch.polygon(

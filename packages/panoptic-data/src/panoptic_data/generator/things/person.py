@@ -85,8 +85,8 @@ def draw_person(figure: Figure, thin: float) -> Sketch:
                 0.84,
             )
         sketch.polygon(
-            [(-0.21, 0.82), (0.21, 0.82), (0.24, 1.12), (0.30, 1.40), (0.16, 1.50), (-0.16, 1.50), (-0.30, 1.40),
-             (-0.24, 1.12)],
+            [(-0.21, 0.82), (0.21, 0.82), (0.24, 1.12), (0.30, 1.40), (0.16, 1.50), (-0.16, 1.50),
+             (-0.30, 1.40), (-0.24, 1.12)],
             figure.shirt,
         )  # fmt: skip
         _head(sketch, figure, side)
@@ -107,8 +107,8 @@ def draw_backpack(dice: Dice, figure: Figure, thin: float) -> Sketch:
         sketch.stroke([(-0.13, 1.46), (0.05, 1.38), (0.04, 1.16), (-0.12, 1.0)], 0.07, dark)
     else:
         sketch.polygon(
-            [(-0.25, 0.86), (0.25, 0.86), (0.29, 0.95), (0.28, 1.32), (0.18, 1.48), (-0.18, 1.48), (-0.28, 1.32),
-             (-0.29, 0.95)],
+            [(-0.25, 0.86), (0.25, 0.86), (0.29, 0.95), (0.28, 1.32), (0.18, 1.48), (-0.18, 1.48),
+             (-0.28, 1.32), (-0.29, 0.95)],
             colour,
         )  # fmt: skip
         sketch.box(-0.19, 0.92, 0.19, 1.12, dark)
@@ -131,7 +131,7 @@ def draw_rider(figure: Figure, thin: float) -> Sketch:
     sketch.polygon([(0.0, 0.2), (0.22, 0.2), (0.20, 0.28), (0.02, 0.32)], (40, 36, 34))
     sketch.stroke([(0.16, 1.40), (0.30, 1.16), (0.46, 1.08)], 0.10, shade(figure.shirt, 0.84))
     sketch.ellipse(0.48, 1.08, 0.05, figure.skin, corners=8)
-    sketch.extend(_shifted_head(figure, 0.22, -0.02))
+    sketch.extend(_shifted_head(figure, thin, 0.22, -0.02))
     return sketch
 
 
@@ -174,8 +174,8 @@ def _arm(
     sketch.ellipse(hand[0], hand[1], 0.065, figure.skin, corners=8)
 
 
-def _shifted_head(figure: Figure, x: float, y: float) -> Sketch:
-    head = Sketch()
+def _shifted_head(figure: Figure, thin: float, x: float, y: float) -> Sketch:
+    head = Sketch(thin)
     _head(head, figure, side=True)
     return head.moved(x, y, 1.0, 1.0)
 
@@ -186,19 +186,22 @@ def _head(sketch: Sketch, figure: Figure, side: bool) -> None:
         sketch.ellipse(-0.06 if side else 0.0, 1.52, 0.13, hair, tall=0.20)
     sketch.box(-0.06, 1.44, 0.06, 1.58, shade(skin, 0.85))
     if figure.long_hair and figure.view == "front":
-        sketch.ellipse(0.0, 1.60, 0.17, hair, tall=0.19)
+        for way in (-1, 1):
+            sketch.box(way * 0.08, 1.46, way * 0.17, 1.70, hair)
     sketch.ellipse(0.0, 1.66, 0.14, skin, tall=0.16)
     if figure.view == "back":
         sketch.ellipse(0.0, 1.68, 0.145, hair, tall=0.15)
     elif side:
         sketch.box(0.12, 1.62, 0.17, 1.66, skin)
         sketch.polygon(_arc(0.0, 1.68, 0.15, 0.16, 0.35 * math.pi, 1.2 * math.pi), hair)
-        sketch.ellipse(0.08, 1.68, 0.018, (30, 24, 22), corners=8, solid=False)
+        if sketch.thin < 0.035:
+            sketch.ellipse(0.08, 1.665, 0.014, (40, 32, 30), corners=8, solid=False)
     else:
-        sketch.polygon(_arc(0.0, 1.69, 0.15, 0.15, 0.05 * math.pi, 0.95 * math.pi), hair)
-        for way in (-1, 1):
-            sketch.ellipse(way * 0.05, 1.66, 0.018, (30, 24, 22), corners=8, solid=False)
-        sketch.box(-0.04, 1.57, 0.04, 1.585, (150, 70, 66), solid=False)
+        sketch.polygon(_arc(0.0, 1.71, 0.15, 0.13, 0.02 * math.pi, 0.98 * math.pi), hair)
+        if sketch.thin < 0.035:  # near enough to show a face
+            for way in (-1, 1):
+                sketch.ellipse(way * 0.055, 1.655, 0.014, (40, 32, 30), corners=8, solid=False)
+            sketch.box(-0.04, 1.57, 0.04, 1.58, (170, 96, 86), solid=False)
     if figure.cap:
         sketch.polygon(_arc(0.0, 1.72, 0.16, 0.13, 0.0, math.pi), figure.hat)
         if side:

@@ -2,7 +2,7 @@
 
 import math
 
-from panoptic_data.generator.colours import Colour
+from panoptic_data.generator.colours import Colour, mix
 from panoptic_data.generator.dice import Dice
 from panoptic_data.generator.sketch import Sketch
 
@@ -19,8 +19,8 @@ def draw_traffic_light(dice: Dice, thin: float) -> Sketch:
     if dice.chance(0.5):
         sketch.box(-0.40, low - 0.06, 0.40, low + 1.52, (228, 226, 214))
     sketch.polygon(
-        [(-0.32, low + 0.06), (-0.26, low), (0.26, low), (0.32, low + 0.06), (0.32, low + 1.40), (0.26, low + 1.46),
-         (-0.26, low + 1.46), (-0.32, low + 1.40)],
+        [(-0.32, low + 0.06), (-0.26, low), (0.26, low), (0.32, low + 0.06), (0.32, low + 1.40),
+         (0.26, low + 1.46), (-0.26, low + 1.46), (-0.32, low + 1.40)],
         case,
     )  # fmt: skip
     lit = dice.whole(0, 2)
@@ -32,13 +32,13 @@ def draw_traffic_light(dice: Dice, thin: float) -> Sketch:
                 -0.03,
                 y + 0.03,
                 0.10,
-                tuple(min(255, c + 70) for c in colour),
+                mix(colour, (255, 255, 255), 0.45),
                 corners=8,
                 solid=False,
                 glow=True,
             )
         else:
-            sketch.ellipse(0.0, y, 0.18, tuple(c * 0.22 + 24 for c in colour), solid=False)
+            sketch.ellipse(0.0, y, 0.18, mix((30, 30, 30), colour, 0.22), solid=False)
     return sketch
 
 
