@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from panoptic_core.engine.checkpoint.atomic import (
-    atomic_path,
+    atomic_save,
     find_resumable,
     is_whole,
     remove_leftovers,
@@ -22,7 +22,7 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
     write_text_atomically(path, "old")
 
     def interrupted_write() -> None:
-        with atomic_path(path) as temporary:
+        with atomic_save(path) as temporary:
             temporary.write_text("ne")
             raise KeyboardInterrupt
 
@@ -74,7 +74,10 @@ def test_a_checkpoint_elsewhere_and_a_moved_folder(tmp_path: Path) -> None:
 
 
 def test_leftovers_are_removed(tmp_path: Path) -> None:
-    for name in ("iter_1.pth.tmp", "last_checkpoint.tmp", "iter_1.pth", "notes.tmp"):
+    for name in (".iter_1.pth.77.tmp", ".last_checkpoint.77.tmp", "iter_1.pth", ".notes.tmp"):
         (tmp_path / name).write_bytes(b"x")
-    assert [path.name for path in remove_leftovers(tmp_path)] == ["iter_1.pth.tmp", "last_checkpoint.tmp"]
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["iter_1.pth", "notes.tmp"]
+    assert [path.name for path in remove_leftovers(tmp_path)] == [
+        ".iter_1.pth.77.tmp",
+        ".last_checkpoint.77.tmp",
+    ]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".notes.tmp", "iter_1.pth"]

@@ -12,32 +12,28 @@ from pathlib import Path
 
 from mmengine.logging import print_log
 
-TEMPORARY_SUFFIX = ".tmp"
+from panoptic_core.files import atomic_path
+
 LAST_CHECKPOINT = "last_checkpoint"
 _PROGRESS = re.compile(r"(?:^|_)(\d+)$")
 
 
 @contextmanager
-def atomic_path(path: str | Path) -> Iterator[Path]:
-    """Yield a temporary name beside ``path``; afterwards flush it to disk and give it its final name.
-
-    If the body raises, the temporary file is removed and ``path`` is untouched.
-    """
+def atomic_save(path: str | Path) -> Iterator[Path]:
+    """As :func:`panoptic_core.files.atomic_path`, and the new name is on the disk too before this returns."""
     path = Path(path)
-    temporary = path.with_name(path.name + TEMPORARY_SUFFIX)
-    try:
+    with atomic_path(path) as temporary:
         yield temporary
-        _flush(temporary)
-        temporary.replace(path)
-        _flush(path.parent)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+    descriptor = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def write_text_atomically(path: str | Path, text: str) -> None:
     """Write a small text file atomically."""
-    with atomic_path(path) as temporary:
+    with atomic_save(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 
@@ -56,8 +52,7 @@ def is_whole(path: str | Path) -> bool:
 
 def remove_leftovers(folder: str | Path) -> list[Path]:
     """Remove the temporary files of saves that were killed; return what was removed."""
-    leftovers = sorted(Path(folder).glob(f"*.pth{TEMPORARY_SUFFIX}"))
-    leftovers += sorted(Path(folder).glob(LAST_CHECKPOINT + TEMPORARY_SUFFIX))
+    leftovers = [*sorted(Path(folder).glob(".*.pth.*.tmp")), *Path(folder).glob(f".{LAST_CHECKPOINT}.*.tmp")]
     for leftover in leftovers:
         with suppress(OSError):
             leftover.unlink()
@@ -106,11 +101,3 @@ def _named_by_last_checkpoint(folder: Path) -> Path | None:
 def _progress(path: Path) -> tuple[int, float]:
     number = _PROGRESS.search(path.stem)
     return int(number[1]) if number else -1, path.stat().st_mtime
-
-
-def _flush(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

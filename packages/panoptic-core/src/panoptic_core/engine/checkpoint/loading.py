@@ -92,9 +92,10 @@ def explain(error: Exception, name: str) -> Exception:
     if refusal:
         reason = refusal[1].removeprefix("GLOBAL ")
         return UnsafeCheckpointError(
-            f"Refused to load `{name}`: it holds more than tensors and plain data (`{reason}`). Nothing "
-            "of it was run. Ask whoever made it for the bare weights (`torch.save(model.state_dict(), path)`); if "
-            "you made it yourself, save it again that way from the code that wrote it."
+            f"Refused to load `{name}`: it holds more than tensors and plain data (`{reason}`). "
+            "Nothing of it was run. Ask whoever made it for the bare weights "
+            "(`torch.save(model.state_dict(), path)`); if you made it yourself, save it again that way from "
+            "the code that wrote it."
         )
     if isinstance(error, RuntimeError) and "weights_only" in text:  # TorchScript, the legacy tar format
         return UnsafeCheckpointError(

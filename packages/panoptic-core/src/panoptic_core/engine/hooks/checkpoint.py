@@ -17,7 +17,7 @@ from mmengine.hooks import CheckpointHook
 
 from panoptic_core.engine.checkpoint.atomic import (
     LAST_CHECKPOINT,
-    atomic_path,
+    atomic_save,
     remove_leftovers,
     write_text_atomically,
 )
@@ -102,7 +102,7 @@ class _AtomicSaves:
     def save_checkpoint(self, out_dir: str, filename: str, *arguments: Any, **keywords: Any) -> None:
         """Save under a temporary name, then rename (rank 0; the other ranks take part as MMEngine has it)."""
         if self._is_local and is_main_process():
-            with atomic_path(Path(out_dir, filename)) as temporary:
+            with atomic_save(Path(out_dir, filename)) as temporary:
                 self._runner.save_checkpoint(out_dir, temporary.name, *arguments, **keywords)
             self.saved.add(str(Path(out_dir, filename)))
         else:
