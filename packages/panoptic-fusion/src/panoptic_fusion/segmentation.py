@@ -166,9 +166,12 @@ class PanopticSegmentation:
         columns = (self.ids, self.labels, self.is_thing, self.scores, self.areas, self.iscrowd)
         return tuple(Segment(*row) for row in zip(*(column.tolist() for column in columns), strict=True))
 
-    def to(self, device: torch.device | str) -> Self:
-        """Return the segmentation on another device."""
-        return type(self)(**{column.name: getattr(self, column.name).to(device) for column in fields(self)})
+    def to(self, device: torch.device | str, non_blocking: bool = False) -> Self:
+        """Return the segmentation on another device; `non_blocking` as in ``Tensor.to``."""
+        columns = {column.name: getattr(self, column.name) for column in fields(self)}
+        return type(self)(
+            **{name: tensor.to(device, non_blocking=non_blocking) for name, tensor in columns.items()}
+        )
 
     def cpu(self) -> Self:
         """Return the segmentation in host memory."""
