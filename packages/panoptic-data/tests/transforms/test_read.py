@@ -9,7 +9,7 @@ from panoptic_data.transforms.read import cityscapes_segments, read_cityscapes
 
 
 def test_cityscapes_rules_by_hand() -> None:
-    # 7 road (stuff); 26 car without a number (crowd); 26000, 26003 cars; 4 static and 29001 caravan (ignored).
+    # 7 road (stuff); 26 car without a number (crowd); 26000, 26003 cars; 4 static, 29001 caravan: void.
     id_map = np.array([[7, 7, 26, 26000], [26003, 4, 29001, 0]], dtype=np.int32)
     found, table = cityscapes_segments(id_map, CITYSCAPES.labels, CITYSCAPES.num_things, "x.png")
     assert found.tolist() == [[7, 7, 26, 26000], [26003, 0, 0, 0]]
