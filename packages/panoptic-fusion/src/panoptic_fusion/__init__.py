@@ -1,7 +1,41 @@
 """Every way to make a panoptic map: exact, fast, on its own (NumPy and PyTorch only)."""
 
 from panoptic_fusion.box_masks import BoxMasks
+from panoptic_fusion.colors import colorize, default_palette
+from panoptic_fusion.confidence import fuse_by_confidence
+from panoptic_fusion.encodings import (
+    coco_to_segmentation,
+    deeplab_to_segmentation,
+    mmdet_to_segmentation,
+    segmentation_to_coco,
+    segmentation_to_deeplab,
+    segmentation_to_mmdet,
+)
+from panoptic_fusion.mask_guidance import fuse_by_mask_guidance
+from panoptic_fusion.nms import mask_nms, nms
 from panoptic_fusion.raw_outputs import RawOutputs
+from panoptic_fusion.regions import connected_components, segment_boxes
 from panoptic_fusion.segmentation import PanopticSegmentation, Segment
+from panoptic_fusion.stuff import drop_small_stuff
 
-__all__ = ["BoxMasks", "PanopticSegmentation", "RawOutputs", "Segment"]
+__all__ = [
+    "BoxMasks",
+    "PanopticSegmentation",
+    "RawOutputs",
+    "Segment",
+    "coco_to_segmentation",
+    "colorize",
+    "connected_components",
+    "deeplab_to_segmentation",
+    "default_palette",
+    "drop_small_stuff",
+    "fuse_by_confidence",
+    "fuse_by_mask_guidance",
+    "mask_nms",
+    "mmdet_to_segmentation",
+    "nms",
+    "segment_boxes",
+    "segmentation_to_coco",
+    "segmentation_to_deeplab",
+    "segmentation_to_mmdet",
+]

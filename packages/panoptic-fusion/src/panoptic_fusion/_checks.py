@@ -87,6 +87,13 @@ def check_count(value: int, name: str, low: int = 0) -> None:
         raise ValueError(msg)
 
 
+def check_choice(value: str, name: str, choices: tuple[str, ...]) -> None:
+    """Raise a ValueError unless the value is one of the choices."""
+    if value not in choices:
+        msg = f"Expected `{name}` to be one of {', '.join(map(repr, choices))}, got {value!r}."
+        raise ValueError(msg)
+
+
 def check_size(size: tuple[int, int]) -> tuple[int, int]:
     """Return ``(height, width)`` as plain integers, or raise a ValueError."""
     height, width = (int(value) for value in size)
@@ -106,7 +113,7 @@ def check_label_range(low: int, high: int, num_things: int, name: str = "labels"
         raise ValueError(msg)
 
 
-def check_unit_or_finite(values: np.ndarray, name: str) -> None:
+def check_finite(values: np.ndarray, name: str) -> None:
     """Raise a ValueError where a host array holds NaN or infinity."""
     bad = int((~np.isfinite(values)).sum())
     if bad:

@@ -66,3 +66,18 @@ def look_up(id_map: Tensor, ids: Tensor, values: Tensor, default: int) -> Tensor
         run_ids, lengths = runs(id_map)
         return table[torch.searchsorted(known, run_ids)].repeat_interleave(lengths).view(id_map.shape)
     return table[torch.searchsorted(known, id_map)]
+
+
+def replace_values(values: Tensor, known: Tensor, new: Tensor) -> Tensor:
+    """Replace each value of an integer map by its partner.
+
+    Args:
+        values: ``(H, W)`` integers, all of them in `known`.
+        known: ``(V,)`` int64, rising.
+        new: ``(V,)``, the partner of each.
+
+    Returns:
+        ``(H, W)`` of the dtype of `new`.
+    """
+    run_values, lengths = runs(values)
+    return new[torch.searchsorted(known, run_values.long())].repeat_interleave(lengths).view(values.shape)

@@ -132,7 +132,7 @@ class RawOutputs:
                 _put(arrays, "mask_logits", self.masks.mask_logits)
                 _put(arrays, "boxes", self.masks.boxes)
             else:
-                crops = [crop.cpu().numpy().reshape(-1) for crop in self.masks.crops or ()]
+                crops = [crop.cpu().numpy().reshape(-1) for crop in self.masks.whole_crops or ()]
                 arrays["windows"] = self.masks.host_boxes.astype(np.int64)
                 arrays["crops"] = np.packbits(np.concatenate([np.zeros(0, dtype=bool), *crops]))
         path = Path(path)

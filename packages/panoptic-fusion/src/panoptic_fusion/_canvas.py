@@ -1,0 +1,153 @@
+"""The map while it is being filled: one int32 image that holds semantic labels and instances at once.
+
+A pixel holds the code of its instance, or its semantic label while it is free. Codes fall from placement to
+placement and lie above all labels, so that an instance is written by a maximum: earlier ones stay. At the end
+one histogram gives every area and one table gives every id: few passes over the image, whatever is in it.
+"""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from panoptic_fusion._checks import (
+    MAX_LABEL,
+    ArrayLike,
+    as_tensor,
+    check_integer,
+    check_shape,
+)
+from panoptic_fusion._windows import count_true
+from panoptic_fusion.paste import Window
+from panoptic_fusion.segmentation import PanopticSegmentation
+
+
+class Canvas:
+    """The codes of an image.
+
+    Attributes:
+        codes: ``(H, W)`` int32; below `base`: the semantic label of a free pixel; above: an instance.
+        base: One more than the largest label.
+        void: The code of free void pixels, below `base`.
+    """
+
+    def __init__(
+        self, sem_seg: Tensor, *, num_things: int, capacity: int, ignore_index: int, highest_label: int = 0
+    ) -> None:
+        self.num_things = num_things
+        self.capacity = capacity
+        self.codes, _, high = read_label_map(sem_seg, num_things, ignore_index)
+        self.void = ignore_index if 0 <= ignore_index <= MAX_LABEL else MAX_LABEL
+        self.base = max(high, highest_label) + 1
+
+    def window(self, window: Window) -> Tensor:
+        """Return the codes of a window, a view."""
+        x0, y0, x1, y1 = window
+        return self.codes[y0:y1, x0:x1]
+
+    def things(self, window: Window) -> Tensor:
+        """Return where a free pixel's label is a thing, ``(h, w)`` bool."""
+        return self.window(window) < self.num_things
+
+    def taken(self, window: Window, crop: Tensor) -> Tensor:
+        """Return how many pixels of a mask belong to instances already, an int64 scalar."""
+        return count_true((self.window(window) >= self.base).logical_and_(crop))
+
+    def place(self, turn: int, window: Window, crop: Tensor, keep: Tensor) -> None:
+        """Give the free pixels of a mask to the instance of this turn.
+
+        Args:
+            turn: 0, 1, ... in the order of placement, below the capacity.
+            window: Where the mask lies.
+            crop: ``(h, w)`` bool.
+            keep: Bool scalar on the device: false leaves the canvas as it is, without waiting for the device.
+        """
+        view = self.window(window)
+        code = keep.to(torch.int32) * self.code(turn)
+        torch.maximum(view, crop.to(torch.int32).mul_(code), out=view)
+
+    def code(self, turn: int) -> int:
+        """Return the code of the instance that is placed at this turn."""
+        return self.base + self.capacity - 1 - turn
+
+    def relabel_things(self, labels: Tensor) -> None:
+        """Give the free thing pixels other labels, ``(H, W)`` int32 below `base`."""
+        torch.where(self.codes < self.num_things, labels, self.codes, out=self.codes)
+
+    def finish(
+        self, labels: np.ndarray, scores: np.ndarray, *, stuff_area_limit: int
+    ) -> PanopticSegmentation:
+        """Turn the codes into segments: instances in the order of placement, then stuff by class.
+
+        Args:
+            labels: Of the instance of each turn.
+            scores: Likewise.
+            stuff_area_limit: Stuff classes with fewer free pixels become void.
+
+        Returns:
+            Ids from 1; instances that own no pixel have no segment.
+        """
+        flat = self.codes.view(-1)
+        counts = torch.bincount(flat, minlength=self.base + self.capacity).cpu().numpy()
+        turns = np.arange(len(labels))
+        codes = self.code(0) - turns
+        present = counts[codes] > 0
+        stuff = np.arange(self.num_things, self.base)
+        stuff = stuff[(counts[stuff] >= max(stuff_area_limit, 1)) & (stuff != self.void)]
+        kept_codes = np.concatenate([codes[present], stuff])
+        table = np.zeros(self.base + self.capacity, dtype=np.int32)
+        table[kept_codes] = ids = np.arange(1, len(kept_codes) + 1, dtype=np.int32)
+        is_thing = kept_codes >= self.base
+        device = self.codes.device
+        id_map = torch.from_numpy(table).to(device).index_select(0, flat).view(self.codes.shape)
+        columns = {
+            "ids": ids,
+            "labels": np.concatenate([labels[present], stuff]).astype(np.int64),
+            "is_thing": is_thing,
+            "scores": np.concatenate([scores[present], np.ones(len(stuff))]).astype(np.float32),
+            "areas": counts[kept_codes].astype(np.int64),
+            "iscrowd": np.zeros(len(ids), dtype=bool),
+        }
+        placed = {name: torch.from_numpy(column).to(device) for name, column in columns.items()}
+        return PanopticSegmentation(id_map=id_map, **placed)
+
+
+def check_label_map(sem_seg: ArrayLike, name: str = "sem_seg") -> Tensor:
+    """Return a label map as a tensor, or raise where it is none."""
+    sem_seg = as_tensor(sem_seg, name)
+    if sem_seg.ndim == 3 and sem_seg.is_floating_point():
+        msg = (
+            f"Expected `{name}` to be a label map (H, W), got logits {tuple(sem_seg.shape)}. "
+            "Take the best class first: `logits.argmax(0)`."
+        )
+        raise ValueError(msg)
+    check_shape(sem_seg, name, (None, None), "(H, W)")
+    check_integer(sem_seg, name)
+    return sem_seg
+
+
+def read_label_map(
+    sem_seg: Tensor, num_things: int, ignore_index: int, name: str = "sem_seg"
+) -> tuple[Tensor, int, int]:
+    """Copy a label map to int32.
+
+    Returns:
+        ``(H, W)`` int32, void as `ignore_index`, or as `MAX_LABEL` if that is no legal label; its lowest and
+        its highest value.
+
+    Raises:
+        ValueError: If `ignore_index` is a thing or a label is out of range.
+    """
+    if 0 <= ignore_index < num_things:
+        msg = f"Expected `ignore_index` not to be a thing id in [0, {num_things}), got {ignore_index}."
+        raise ValueError(msg)
+    labels = sem_seg
+    if not 0 <= ignore_index <= MAX_LABEL:
+        labels = sem_seg.long().masked_fill(sem_seg == ignore_index, MAX_LABEL)
+    low, high = (int(value) for value in torch.aminmax(labels)) if labels.numel() else (0, 0)
+    if low < 0 or high > MAX_LABEL:
+        msg = (
+            f"Expected `{name}` to hold labels in [0, {MAX_LABEL}] or `ignore_index` = {ignore_index}, "
+            f"got values in [{low}, {high}]."
+        )
+        raise ValueError(msg)
+    return labels.to(torch.int32, copy=True).contiguous(), low, high
