@@ -18,6 +18,7 @@ from panoptic_data.generator.things.person import choose_figure, draw_backpack, 
 from panoptic_data.generator.things.signals import draw_traffic_light, draw_traffic_sign
 
 SMALL_PACK = 0.068  # a backpack that would be narrower than this share of the short side is rarely worn
+MAX_STANDING = 230  # a person may bring two friends, each with a backpack; segment ids end at 255
 
 
 def fill_stage(dice: Dice, stage: Stage, settings: SceneSettings) -> None:
@@ -34,7 +35,8 @@ def fill_stage(dice: Dice, stage: Stage, settings: SceneSettings) -> None:
     weights = [getattr(settings, name) for name in THING_WEIGHTS]
     adders: list[Callable[[], None]] = [getattr(cast, name) for name in THING_WEIGHTS]
     for _ in range(dice.whole(*settings.things)):
-        dice.weighted(adders, weights)()
+        if len(stage.standing) < MAX_STANDING:
+            dice.weighted(adders, weights)()
     for _ in range(dice.whole(*settings.trees)):
         cast.plant()
     if dice.chance(settings.clutter):
