@@ -1,0 +1,19 @@
+"""Mask R-CNN's "1x" schedule on COCO, which TASCNet follows (section 4.2): 90k iterations of 16 images."""
+
+from mmengine.optim import LinearLR, MultiStepLR, OptimWrapper
+from mmengine.runner import IterBasedTrainLoop, TestLoop, ValLoop
+from torch.optim import SGD
+
+train_cfg = dict(type=IterBasedTrainLoop, max_iters=90_000, val_interval=10_000)
+val_cfg = dict(type=ValLoop)
+test_cfg = dict(type=TestLoop)
+optim_wrapper = dict(
+    type=OptimWrapper,
+    # lr and weight decay: section 4.2; momentum as Mask R-CNN
+    optimizer=dict(type=SGD, lr=0.02, momentum=0.9, weight_decay=1e-4),
+)
+param_scheduler = [
+    dict(type=LinearLR, start_factor=1 / 3, by_epoch=False, begin=0, end=500),  # Detectron's warm-up
+    dict(type=MultiStepLR, by_epoch=False, begin=0, end=90_000, milestones=[60_000, 80_000], gamma=0.1),
+]
+auto_scale_lr = dict(enable=False, base_batch_size=16)  # 8 GPUs with 2 images each

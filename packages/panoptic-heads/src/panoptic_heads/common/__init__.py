@@ -1,0 +1,34 @@
+"""What the methods share: the base detector, RoI head, semantic heads and losses, fusion as a config line."""
+
+from panoptic_heads.common.detector import PanopticTwoStageDetector
+from panoptic_heads.common.fusion import ConfidenceFusion, Fusion, MaskGuidedFusion
+from panoptic_heads.common.precision import at_least_float32
+from panoptic_heads.common.resize import resize_logits, resize_winner
+from panoptic_heads.common.roi_head import PanopticRoIHead
+from panoptic_heads.common.semantic_heads import ConcatSemanticHead, SemanticHead, SumSemanticHead
+from panoptic_heads.common.semantic_losses import (
+    BootstrappedCrossEntropy,
+    SemanticCrossEntropy,
+    pixel_cross_entropy,
+)
+from panoptic_heads.common.structures import NetworkOutput, RoITrainingContext, TrainingState
+
+__all__ = [
+    "BootstrappedCrossEntropy",
+    "ConcatSemanticHead",
+    "ConfidenceFusion",
+    "Fusion",
+    "MaskGuidedFusion",
+    "NetworkOutput",
+    "PanopticRoIHead",
+    "PanopticTwoStageDetector",
+    "RoITrainingContext",
+    "SemanticCrossEntropy",
+    "SemanticHead",
+    "SumSemanticHead",
+    "TrainingState",
+    "at_least_float32",
+    "pixel_cross_entropy",
+    "resize_logits",
+    "resize_winner",
+]

@@ -1,0 +1,264 @@
+"""The base of box-based panoptic detectors: Mask R-CNN, a semantic head on the same pyramid, and a fusion.
+
+Training: features -> RPN -> RoI head and semantic head -> a method's own losses (:meth:`extra_losses`).
+Testing: network -> RawOutputs -> fusion -> data samples. Whatever works on raw outputs (oracles, merging of
+    augmented views, saving) sits between :meth:`predict_raw` and :meth:`fuse`.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from mmdet.models.detectors import TwoStageDetector
+from mmdet.structures import DetDataSample
+from mmengine.config import ConfigDict
+from mmengine.registry import DefaultScope
+from mmengine.structures import InstanceData, PixelData
+from torch import Tensor
+from torch.nn import functional as F  # noqa: N812
+
+from panoptic_fusion import BoxMasks, PanopticSegmentation, RawOutputs, segmentation_to_mmdet
+from panoptic_heads.common.resize import Sizes, resize_logits, resize_winner
+from panoptic_heads.common.structures import NetworkOutput, RoITrainingContext, TrainingState
+from panoptic_heads.registry import MODELS
+
+RawTransform = Callable[[RawOutputs, DetDataSample], RawOutputs]
+
+
+@MODELS.register_module()
+class PanopticTwoStageDetector(TwoStageDetector):
+    """Mask R-CNN, a semantic head and a fusion; by itself Panoptic FPN (Kirillov et al., arXiv:1901.02446).
+
+    A method on top of it overrides :meth:`extra_losses`, and changes heads and fusion by its config.
+
+    Args:
+        backbone: As MMDetection's two-stage detectors have it, like the next three.
+        neck: Feature pyramid.
+        rpn_head: Region proposals.
+        roi_head: A :class:`~panoptic_heads.common.roi_head.PanopticRoIHead`.
+        semantic_head: A :class:`~panoptic_heads.common.semantic_heads.SemanticHead`.
+        panoptic_fusion_head: One of :mod:`panoptic_heads.common.fusion`.
+        train_cfg: ``rpn``, ``rpn_proposal`` and ``rcnn`` as MMDetection has them.
+        test_cfg: ``rpn`` and ``rcnn`` as MMDetection has them: the detections for average precision.
+            ``panoptic`` (``score_thr``, ``nms``, ``max_per_img``) filters the boxes for fusion from the same
+            candidates; without it fusion gets the detections of ``rcnn``.
+        data_preprocessor: As MMDetection's.
+        init_cfg: As MMEngine's.
+
+    Attributes:
+        raw_transforms: Functions of raw outputs and sample, called in order before fusion.
+        keep_sem_logits: Keep class scores at the image's resolution in the raw outputs, not only their
+            winner.
+    """
+
+    def __init__(
+        self,
+        *,
+        backbone: Any,
+        neck: Any,
+        rpn_head: Any,
+        roi_head: Any,
+        semantic_head: Any,
+        panoptic_fusion_head: Any,
+        train_cfg: Any = None,
+        test_cfg: Any = None,
+        data_preprocessor: Any = None,
+        init_cfg: Any = None,
+    ) -> None:
+        # MMDetection's parts name their own parts without a scope; in another scope those would not be found.
+        with DefaultScope.overwrite_default_scope("mmdet"):
+            super().__init__(
+                backbone=backbone,
+                neck=neck,
+                rpn_head=_as_config(rpn_head),
+                roi_head=_as_config(roi_head),
+                train_cfg=_as_config(train_cfg),
+                test_cfg=_as_config(test_cfg),
+                data_preprocessor=data_preprocessor,
+                init_cfg=init_cfg,
+            )
+            self.semantic_head = MODELS.build(semantic_head)
+            self.panoptic_fusion_head = MODELS.build(panoptic_fusion_head)
+        self.raw_transforms: list[RawTransform] = []
+        self.keep_sem_logits = False
+
+    # --- training
+
+    def loss(self, batch_inputs: Tensor, batch_data_samples: list[DetDataSample]) -> dict[str, Tensor]:
+        """Return all losses of a batch of normalised, padded images ``(N, 3, H, W)``."""
+        features = self.extract_feat(batch_inputs)
+        losses, rois = self.thing_losses(features, batch_data_samples)
+        semantic, sem_logits, sem_logits_full = self.semantic_losses(
+            features, batch_data_samples, batch_inputs.shape[2:]
+        )
+        losses.update(semantic)
+        state = TrainingState(features, sem_logits, sem_logits_full, rois, batch_data_samples)
+        losses.update(self.extra_losses(state))
+        return losses
+
+    def extra_losses(self, state: TrainingState) -> dict[str, Tensor]:
+        """Return a method's own losses; here there are none.
+
+        A loss without targets must return 0 attached to its parameters: ``output.sum() * 0``.
+        """
+        return {}
+
+    def thing_losses(
+        self, features: Sequence[Tensor], samples: list[DetDataSample]
+    ) -> tuple[dict[str, Tensor], RoITrainingContext]:
+        """Return the losses of RPN, boxes and masks, and what the RoI head saw."""
+        proposal_cfg = self.train_cfg.get("rpn_proposal", self.test_cfg.rpn)
+        rpn_losses, proposals = self.rpn_head.loss_and_predict(
+            features, [_class_agnostic(sample) for sample in samples], proposal_cfg=proposal_cfg
+        )
+        roi_losses, context = self.roi_head.loss_and_context(features, proposals, samples)
+        return {**rpn_losses, **roi_losses}, context
+
+    def semantic_losses(
+        self, features: Sequence[Tensor], samples: list[DetDataSample], input_size: Sequence[int]
+    ) -> tuple[dict[str, Tensor], Tensor, Tensor]:
+        """Return the semantic losses and the logits, at the head's resolution and at the input's."""
+        logits = self.semantic_head(features)
+        full = F.interpolate(logits, size=tuple(input_size), mode="bilinear", align_corners=False)
+        return self.semantic_head.loss(full, samples), logits, full
+
+    # --- testing
+
+    def predict(
+        self, batch_inputs: Tensor, batch_data_samples: list[DetDataSample], rescale: bool = True
+    ) -> list[DetDataSample]:
+        """Predict and fill the samples.
+
+        Args:
+            batch_inputs: Normalised, padded images ``(N, 3, H, W)``.
+            batch_data_samples: Their meta data: ``img_shape``, ``ori_shape``, ``scale_factor``.
+            rescale: Results at the image's own resolution; else at that of the network's input.
+
+        Returns:
+            The same samples with ``pred_panoptic`` (PanopticSegmentation), ``pred_panoptic_seg`` (PixelData,
+            MMDetection's encoding), ``pred_instances`` (bboxes, scores, labels, masks) and, if the semantic
+            head knows every class, ``pred_sem_seg`` (PixelData).
+        """
+        outputs = self.predict_raw(batch_inputs, batch_data_samples, rescale=rescale)
+        for sample, output in zip(batch_data_samples, outputs, strict=True):
+            raw = output.raw
+            for transform in self.raw_transforms:
+                raw = transform(raw, sample)
+            self.fill_sample(sample, output.instances, raw, self.fuse(raw))
+        return batch_data_samples
+
+    def predict_raw(
+        self, batch_inputs: Tensor, samples: list[DetDataSample], *, rescale: bool = True
+    ) -> list[NetworkOutput]:
+        """Run the network alone; arguments as in :meth:`predict`."""
+        features = self.extract_feat(batch_inputs)
+        metas = [sample.metainfo for sample in samples]
+        detections = self.predict_things(features, samples)
+        padded_size = (batch_inputs.shape[2], batch_inputs.shape[3])
+        sem_logits = self.semantic_head(features)
+        return [
+            self._raw_output(meta, *found, logits, padded_size, rescale)
+            for meta, found, logits in zip(metas, detections, sem_logits, strict=True)
+        ]
+
+    def predict_things(
+        self, features: Sequence[Tensor], samples: list[DetDataSample]
+    ) -> list[tuple[InstanceData, InstanceData]]:
+        """Return each image's detections for average precision and those for fusion, in input pixels."""
+        proposals = self.rpn_head.predict(features, samples, rescale=False)
+        return self.roi_head.predict_in_boxes(
+            features,
+            proposals,
+            [sample.metainfo for sample in samples],
+            panoptic_filter=self.test_cfg.get("panoptic"),
+        )
+
+    def fuse(self, raw: RawOutputs) -> PanopticSegmentation:
+        """Apply the fusion of the config."""
+        result: PanopticSegmentation = self.panoptic_fusion_head(raw)
+        return result
+
+    def fill_sample(
+        self, sample: DetDataSample, instances: InstanceData, raw: RawOutputs, seg: PanopticSegmentation
+    ) -> None:
+        """Put the predictions of one image into its sample."""
+        sample.pred_panoptic = seg
+        sample.pred_panoptic_seg = PixelData(
+            sem_seg=segmentation_to_mmdet(seg, num_classes=raw.num_classes)[None]
+        )
+        sample.pred_instances = instances
+        if not self.semantic_head.collapse_things:
+            sample.pred_sem_seg = PixelData(sem_seg=raw.semantic_labels()[None])
+
+    def _raw_output(
+        self,
+        meta: dict[str, Any],
+        for_ap: InstanceData,
+        for_fusion: InstanceData,
+        sem_logits: Tensor,
+        padded_size: tuple[int, int],
+        rescale: bool,
+    ) -> NetworkOutput:
+        """Bring one image's outputs to the resolution of the result."""
+        image_size = _size(meta["img_shape"])
+        size = _size(meta["ori_shape"]) if rescale else image_size
+        factors = (size[1] / image_size[1], size[0] / image_size[0])
+        head = self.semantic_head
+        raw = RawOutputs(
+            size=size,
+            num_things=head.num_things_classes,
+            num_classes=head.num_things_classes + head.num_stuff_classes,
+            masks=_box_masks(for_fusion, factors),
+            labels=for_fusion.labels,
+            scores=for_fusion.scores,
+        )
+        sizes = Sizes(padded=padded_size, image=image_size, output=size)
+        if self.keep_sem_logits or self.panoptic_fusion_head.needs_sem_logits:
+            raw.sem_logits = resize_logits(sem_logits.float(), sizes)
+            winner = raw.sem_logits.argmax(dim=0)
+        else:
+            winner = resize_winner(sem_logits.float(), sizes)
+        raw.sem_seg = head.channel_labels().to(winner.device)[winner]
+        masks = _box_masks(for_ap, factors)
+        instances = InstanceData(bboxes=masks.boxes, scores=for_ap.scores, labels=for_ap.labels, masks=masks)
+        return NetworkOutput(raw, instances)
+
+    # --- the network alone
+
+    def _forward(
+        self, batch_inputs: Tensor, batch_data_samples: list[DetDataSample] | None = None
+    ) -> tuple[Any, ...]:
+        """Return the outputs of all heads without filters: RPN, boxes, masks of 100 proposals, semantics."""
+        features = self.extract_feat(batch_inputs)
+        rpn_outputs = self.rpn_head(features)
+        shape = tuple(batch_inputs.shape[2:])
+        metas = [{"img_shape": shape, "scale_factor": (1.0, 1.0)}] * len(batch_inputs)
+        if batch_data_samples is not None:
+            metas = [sample.metainfo for sample in batch_data_samples]
+        proposals = self.rpn_head.predict_by_feat(*rpn_outputs, batch_img_metas=metas, rescale=False)
+        roi_outputs = self.roi_head.forward(features, proposals, batch_data_samples)
+        return (*rpn_outputs, *roi_outputs, self.semantic_head(features))
+
+
+def _as_config(cfg: Any) -> Any:
+    """MMDetection reads ``train_cfg.rpn``: a plain dictionary has no such attribute."""
+    return None if cfg is None else ConfigDict(cfg)
+
+
+def _size(shape: Sequence[int]) -> tuple[int, int]:
+    return int(shape[0]), int(shape[1])
+
+
+def _class_agnostic(sample: DetDataSample) -> DetDataSample:
+    """Return what the RPN reads of a sample, every label 0. Masks and maps are not copied."""
+    lean = DetDataSample(metainfo=sample.metainfo)
+    boxes = sample.gt_instances.bboxes
+    lean.gt_instances = InstanceData(bboxes=boxes, labels=torch.zeros_like(sample.gt_instances.labels))
+    if "ignored_instances" in sample:
+        lean.ignored_instances = InstanceData(bboxes=sample.ignored_instances.bboxes)
+    return lean
+
+
+def _box_masks(detections: InstanceData, factors: tuple[float, float]) -> BoxMasks:
+    masks = BoxMasks.from_logits(detections.mask_logits, detections.bboxes)
+    return masks.rescale(*factors)

@@ -1,0 +1,148 @@
+"""Fusion as a config line: what turns :class:`panoptic_fusion.RawOutputs` into a panoptic map.
+
+Any of these fits any box-based detector of this package. Each holds its thresholds and calls the pure
+function of :mod:`panoptic_fusion`; names of the thresholds are MMDetection's where it has one.
+"""
+
+from typing import Literal, Protocol
+
+from torch import Tensor
+
+from panoptic_fusion import (
+    BoxMasks,
+    PanopticSegmentation,
+    RawOutputs,
+    fuse_by_confidence,
+    fuse_by_mask_guidance,
+)
+from panoptic_heads.registry import MODELS
+
+
+class Fusion(Protocol):
+    """What a detector needs of a fusion; one that reads ``raw.sem_logits`` has ``needs_sem_logits`` true."""
+
+    needs_sem_logits: bool
+
+    def __call__(self, raw: RawOutputs) -> PanopticSegmentation:
+        """Fuse one image at the resolution of ``raw``."""
+        ...
+
+
+@MODELS.register_module()
+class ConfidenceFusion:
+    """Instances by falling confidence, then stuff (Kirillov et al., arXiv:1801.00868, section 6.2).
+
+    Args:
+        score_thr: Instances below it are left out.
+        mask_overlap: An instance that is covered to more than this share by earlier ones is left out.
+        stuff_area_limit: Stuff segments with fewer pixels become void.
+    """
+
+    needs_sem_logits = False
+
+    def __init__(
+        self, score_thr: float = 0.5, mask_overlap: float = 0.5, stuff_area_limit: int = 4096
+    ) -> None:
+        self.score_thr = score_thr
+        self.mask_overlap = mask_overlap
+        self.stuff_area_limit = stuff_area_limit
+
+    def __call__(self, raw: RawOutputs) -> PanopticSegmentation:
+        """Fuse one image."""
+        masks, labels, scores = _instances(raw)
+        return fuse_by_confidence(
+            masks,
+            labels,
+            scores,
+            raw.semantic_labels(),
+            num_things=raw.num_things,
+            score_threshold=self.score_thr,
+            overlap_threshold=self.mask_overlap,
+            stuff_area_limit=self.stuff_area_limit,
+        )
+
+
+@MODELS.register_module()
+class MaskGuidedFusion:
+    """Instances by falling confidence, where the semantic head sees things too (TASCNet, section 3.3).
+
+    Args:
+        score_thr: Instances below it are left out.
+        box_nms: Cutoff of the class-wise box NMS.
+        mask_nms: Cutoff of the class-agnostic mask NMS.
+        mask_overlap: Limit of an instance's overlap with those already added.
+        guidance: The least share of an instance that the things mask must cover.
+        measure: ``'coverage'`` divides both overlaps by the instance's own area; ``'iou'`` is the literal
+            text.
+        clip: Write only pixels inside the things mask.
+        fill: What things pixels without an instance become: void, or the best ``'stuff'`` class (needs
+            logits).
+        stuff_area_limit: Stuff segments with fewer pixels become void; the paper has no limit.
+    """
+
+    def __init__(
+        self,
+        score_thr: float = 0.5,
+        box_nms: float = 0.3,
+        mask_nms: float = 0.3,
+        mask_overlap: float = 0.4,
+        guidance: float = 0.7,
+        measure: Literal["coverage", "iou"] = "coverage",
+        clip: bool = True,
+        fill: Literal["void", "stuff"] = "void",
+        stuff_area_limit: int = 0,
+    ) -> None:
+        self.score_thr = score_thr
+        self.box_nms = box_nms
+        self.mask_nms = mask_nms
+        self.mask_overlap = mask_overlap
+        self.guidance = guidance
+        self.measure = measure
+        self.clip = clip
+        self.fill = fill
+        self.stuff_area_limit = stuff_area_limit
+
+    @property
+    def needs_sem_logits(self) -> bool:
+        """The best stuff class below a things pixel is in the logits alone."""
+        return self.fill == "stuff"
+
+    def __call__(self, raw: RawOutputs) -> PanopticSegmentation:
+        """Fuse one image."""
+        masks, labels, scores = _instances(raw)
+        return fuse_by_mask_guidance(
+            masks,
+            labels,
+            scores,
+            raw.semantic_labels(),
+            num_things=raw.num_things,
+            score_threshold=self.score_thr,
+            box_nms_threshold=self.box_nms,
+            mask_nms_threshold=self.mask_nms,
+            overlap_threshold=self.mask_overlap,
+            guidance_threshold=self.guidance,
+            measure=self.measure,
+            clip=self.clip,
+            fill=self.fill,
+            stuff_seg=_best_stuff(raw) if self.fill == "stuff" else None,
+            stuff_area_limit=self.stuff_area_limit,
+        )
+
+
+def _instances(raw: RawOutputs) -> tuple[BoxMasks, Tensor, Tensor]:
+    if raw.masks is None or raw.labels is None or raw.scores is None:
+        msg = (
+            "Expected raw outputs with `masks`, `labels` and `scores`. This fusion needs a box-based network."
+        )
+        raise ValueError(msg)
+    return raw.masks, raw.labels, raw.scores
+
+
+def _best_stuff(raw: RawOutputs) -> Tensor:
+    """Return each pixel's best stuff label, ``(H, W)``; stuff has the last channels in any head."""
+    if raw.sem_logits is None:
+        msg = "Expected raw outputs with `sem_logits` to fill by stuff. Keep them, or use fill='void'."
+        raise ValueError(msg)
+    num_stuff = raw.num_classes - raw.num_things
+    best: Tensor = raw.sem_logits[raw.sem_logits.shape[0] - num_stuff :].argmax(dim=0)
+    return best + raw.num_things
