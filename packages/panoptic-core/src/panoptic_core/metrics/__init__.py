@@ -1,5 +1,7 @@
 """Metrics as pure functions: panoptic quality, mean IoU, COCO's average precision. Values are in percent."""
 
+from panoptic_core.metrics.coco_ap import APResult, Detections, GroundTruth, coco_ap
+from panoptic_core.metrics.mean_iou import IoUResult, confusion_matrix, mean_iou
 from panoptic_core.metrics.panoptic_quality import (
     PQCounts,
     SegmentTable,
@@ -10,13 +12,20 @@ from panoptic_core.metrics.panoptic_quality import (
 from panoptic_core.metrics.pq_summary import PQClass, PQGroup, PQResult, summarize
 
 __all__ = [
+    "APResult",
+    "Detections",
+    "GroundTruth",
+    "IoUResult",
     "PQClass",
     "PQCounts",
     "PQGroup",
     "PQResult",
     "SegmentTable",
+    "coco_ap",
+    "confusion_matrix",
     "count_maps",
     "count_segments",
+    "mean_iou",
     "sum_counts",
     "summarize",
 ]
