@@ -48,7 +48,8 @@ class Ground:
         self.quad(sketch, x0, x1, NEAR, far, self.lawn, solid=True)
         for k in range(1, 7, 2):
             z0, z1 = 3.0 * 1.35**k, 3.0 * 1.35 ** (k + 1)
-            self.quad(sketch, x0, x1, z0, z1, shade(self.lawn, 0.93))
+            if z0 < far:
+                self.quad(sketch, x0, x1, z0, min(z1, far), shade(self.lawn, 0.93))
         return sketch
 
     def pavement_strip(self, x0: float, x1: float, z0: float, z1: float, *, kerb: str) -> Sketch:
@@ -57,7 +58,7 @@ class Ground:
         self.quad(sketch, x0, x1, z0, z1, self.pavement, solid=True)
         joint = shade(self.pavement, 0.86)
         z = max(z0, NEAR) + 0.7
-        while z < min(z1, 16.0):
+        while z + 0.06 < min(z1, 16.0):
             self.quad(sketch, x0, x1, z, z + 0.06, joint)
             z += 0.9
         step = 1.0
@@ -99,7 +100,7 @@ class Ground:
         middle = (z0 + z1) / 2
         x = -reach + dice.between(0.0, 2.5)
         while x < reach:
-            self.quad(sketch, x, x + 1.5, middle - 0.1, middle + 0.1, self.paint)
+            self.quad(sketch, x, min(reach, x + 1.5), middle - 0.1, middle + 0.1, self.paint)
             x += 3.0
         if dice.chance(0.3):
             middle = dice.between(-0.35, 0.35) * self.camera.reach(z1)[1]

@@ -66,7 +66,9 @@ def draw_traffic_sign(dice: Dice, thin: float) -> Sketch:
     elif kind == "stop":
         for size, colour in ((0.50, white), (0.45, red)):
             sketch.ellipse(0, y, size, colour, corners=8, solid=size == 0.50)
-        sketch.box(-0.32, y - 0.08, 0.32, y + 0.08, white, solid=False)
+        for k in range(4):  # four letters; from afar they run into a bar
+            x = -0.31 + 0.165 * k
+            sketch.box(x, y - 0.11, x + 0.125, y + 0.11, white, solid=False)
     elif kind == "crossing":
         sketch.box(-0.45, y - 0.45, 0.45, y + 0.45, white)
         sketch.box(-0.40, y - 0.40, 0.40, y + 0.40, blue, solid=False)
@@ -80,5 +82,5 @@ def draw_traffic_sign(dice: Dice, thin: float) -> Sketch:
         sketch.polygon([(-0.2, y + 0.06), (0.2, y + 0.06), (0, y + 0.32)], white, solid=False)
     else:
         sketch.ellipse(0, y, 0.46, red, corners=18)
-        sketch.box(-0.33, y - 0.09, 0.33, y + 0.09, white, solid=False)
+        sketch.box(-0.33, y - 0.10, 0.33, y + 0.10, white, solid=False)
     return sketch
