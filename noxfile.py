@@ -19,7 +19,7 @@ nox.options.error_on_missing_interpreters = True
 
 ROOT = Path(__file__).parent
 PACKAGES = ["fusion", "core", "data", "heads"]  # in the order of their dependencies
-# A suite's name -> what is installed for it, in the order of dependencies. Nothing else is there when its tests run.
+# A suite's name -> what is installed for it, in the order of dependencies. Its tests see nothing else.
 SUITES = {
     "fusion": ["fusion"],
     "core": ["fusion", "core"],
@@ -89,7 +89,7 @@ def tests(session: nox.Session, suite: str) -> None:
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Check style (ruff), types (mypy), the borders between the packages (import-linter) and dependencies (deptry)."""
+    """Check style (ruff), types (mypy), borders (import-linter) and declared dependencies (deptry)."""
     tools = ["ruff", "mypy", "import-linter", "deptry", "pytest", "hypothesis", "nox"]
     install(session, *editable(EVERYTHING), *tools)
     session.run("ruff", "check", ".")
@@ -104,12 +104,21 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def build(session: nox.Session) -> None:
-    """Build the four wheels and sdists and use the wheels in empty environments: fusion, bare core, everything."""
+    """Build wheels and sdists; use the wheels in empty environments: fusion, bare core, everything."""
     dist = ROOT / "dist"
     shutil.rmtree(dist, ignore_errors=True)
     install(session, "build", "hatchling")
     for package in PACKAGES:
-        session.run("python", "-m", "build", "--no-isolation", "--outdir", str(dist), f"packages/panoptic-{package}", silent=True)
+        session.run(
+            "python",
+            "-m",
+            "build",
+            "--no-isolation",
+            "--outdir",
+            str(dist),
+            f"packages/panoptic-{package}",
+            silent=True,
+        )
     session.run("python", "tools/check_wheels.py", str(dist), *session.posargs)
 
 
@@ -120,13 +129,15 @@ def docs(session: nox.Session) -> None:
     install(session, *editable(EVERYTHING), *tools)
     pages = ["docs", "README.md", *[f"packages/panoptic-{name}/README.md" for name in PACKAGES]]
     session.run("python", "-m", "pytest", "-q", "-p", "docs.run_examples", *pages)
-    session.run("sphinx-build", "-W", "--keep-going", "-q", "-b", "html", "docs", "docs/_build/html", *session.posargs)
+    session.run(
+        "sphinx-build", "-W", "--keep-going", "-q", "-b", "html", "docs", "docs/_build/html", *session.posargs
+    )
     session.log("The pages are in docs/_build/html/index.html.")
 
 
 @nox.session(default=False)
 def realdata(session: nox.Session) -> None:
-    """Train, overfit and evaluate on the real sets under PANOPTIC_DATA_ROOT (about half an hour on two cores)."""
+    """Train, overfit and evaluate on the real sets under PANOPTIC_DATA_ROOT (half an hour on two cores)."""
     if not os.environ.get("PANOPTIC_DATA_ROOT"):
         session.error("Set PANOPTIC_DATA_ROOT to the folder that holds coco_mini/ and cityscapes_mini/.")
     install(session, *editable(EVERYTHING))
@@ -152,11 +163,11 @@ def bench(session: nox.Session) -> None:
 def tests_mmcv(session: nox.Session) -> None:
     """Compile mmcv (about ten minutes) and hold our ops against its own, values and gradients."""
     install(session, "torch")
-    # mmcv's setup needs pkg_resources; torch upgrades setuptools, hence the order. A wheel from an isolated build
-    # has no ops, and pip would keep it: no cache.
+    # mmcv's setup needs pkg_resources; torch upgrades setuptools, hence the order. A wheel from an isolated
+    # build has no ops, and pip would keep it: no cache.
     session.install("-q", "setuptools<80", "wheel", "ninja", "psutil")
     session.install("--no-build-isolation", "--no-cache-dir", "mmcv==2.1.0", env={"MMCV_WITH_OPS": "1"})
-    # The compiled mmcv owns the import name: mmcv-lite stays out, so our packages come without their dependencies.
+    # The compiled mmcv owns the import name: mmcv-lite stays out, so our packages come without dependencies.
     install(session, "mmdet", "mmengine", "pycocotools", "pillow", "pytest", "hypothesis")
     session.install("-q", "--no-deps", *editable(["fusion", "core"]))
     session.env.setdefault("OMP_NUM_THREADS", "1")
@@ -182,10 +193,32 @@ def gpu(session: nox.Session) -> None:
         folder = Path(session.posargs[session.posargs.index("--stage") + 1])
         install(session, "build", "hatchling")
         for package in PACKAGES:
-            session.run("python", "-m", "build", "--no-isolation", "--wheel", "--outdir", str(folder), f"packages/panoptic-{package}")
-        wheels = ["mmcv-lite", "mmdet", "mmengine", "addict", "yapf", "termcolor", "terminaltables", "pycocotools", "hypothesis", "sortedcontainers"]
+            session.run(
+                "python",
+                "-m",
+                "build",
+                "--no-isolation",
+                "--wheel",
+                "--outdir",
+                str(folder),
+                f"packages/panoptic-{package}",
+            )
+        wheels = [
+            "mmcv-lite",
+            "mmdet",
+            "mmengine",
+            "addict",
+            "yapf",
+            "termcolor",
+            "terminaltables",
+            "pycocotools",
+            "hypothesis",
+            "sortedcontainers",
+        ]
         session.run("pip", "download", "-q", "--no-deps", "-c", "constraints.txt", "-d", str(folder), *wheels)
-        session.log(f"On the GPU machine: pip install --no-index --no-deps {folder}/*.whl, then pytest -m gpu packages tests.")
+        session.log(
+            f"On the GPU machine: pip install --no-index --no-deps {folder}/*.whl; pytest -m gpu packages tests."
+        )
         return
     install(session, *editable(EVERYTHING), *test_requirements(PACKAGES))
     session.run("pytest", "-m", "gpu", "packages", "tests", *session.posargs)
@@ -193,7 +226,7 @@ def gpu(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def release(session: nox.Session) -> None:
-    """Build one package for release and check it: ``nox -s release -- fusion``. Tag it panoptic-fusion-vX.Y.Z."""
+    """Build one package for release and check it: ``nox -s release -- fusion``."""
     if len(session.posargs) != 1 or session.posargs[0] not in PACKAGES:
         session.error(f"Name one package of {PACKAGES}: nox -s release -- fusion")
     package = session.posargs[0]
@@ -202,10 +235,14 @@ def release(session: nox.Session) -> None:
         version = (session.run("hatch", "version", silent=True) or "").strip()
         changelog = Path("CHANGELOG.md").read_text(encoding="utf-8")
         if f"## [{version}]" not in changelog:
-            session.error(f"CHANGELOG.md of panoptic-{package} has no section [{version}]: rename [Unreleased] first.")
+            session.error(
+                f"CHANGELOG.md of panoptic-{package} has no section [{version}]: rename [Unreleased] first."
+            )
     dist = ROOT / "dist" / "release"
     shutil.rmtree(dist, ignore_errors=True)
-    session.run("python", "-m", "build", "--no-isolation", "--outdir", str(dist), f"packages/panoptic-{package}")
+    session.run(
+        "python", "-m", "build", "--no-isolation", "--outdir", str(dist), f"packages/panoptic-{package}"
+    )
     session.run("twine", "check", "--strict", *map(str, sorted(dist.iterdir())))
     session.log(f"git tag panoptic-{package}-v{version} && twine upload {dist}/*")
 

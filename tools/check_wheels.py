@@ -4,7 +4,7 @@ Usage: ``python tools/check_wheels.py DIST`` (what ``nox -s build`` does after i
 
 1. ``panoptic-fusion`` alone: only NumPy and torch come along, a fusion runs, nothing of OpenMMLab is loaded.
 2. bare ``panoptic-core``: ``panoptic-eval`` and the metric work without OpenMMLab.
-3. everything: ``import panoptic_heads``, and mmdet's two-stage models run forward and backward without a compiler.
+3. everything: ``import panoptic_heads``, and mmcv's operators run forward and backward without a compiler.
 """
 
 from __future__ import annotations
@@ -25,9 +25,11 @@ import torch
 from panoptic_fusion import BoxMasks, fuse_by_confidence
 masks = BoxMasks.from_logits(torch.full((1, 28, 28), 5.0), torch.tensor([[2.0, 2.0, 10.0, 10.0]]))
 sem_seg = torch.ones(16, 16, dtype=torch.int64)
-seg = fuse_by_confidence(masks, torch.tensor([0]), torch.tensor([0.9]), sem_seg, num_things=1, stuff_area_limit=0)
+labels, scores = torch.tensor([0]), torch.tensor([0.9])
+seg = fuse_by_confidence(masks, labels, scores, sem_seg, num_things=1, stuff_area_limit=0)
 assert sorted(s.area for s in seg.segments) == [64, 192], seg.segments
-loaded = [name for name in sys.modules if name.split(".")[0] in ("mmengine", "mmcv", "mmdet", "PIL", "pycocotools")]
+strangers = ("mmengine", "mmcv", "mmdet", "PIL", "pycocotools")
+loaded = [name for name in sys.modules if name.split(".")[0] in strangers]
 assert not loaded, loaded
 """
 
@@ -54,7 +56,8 @@ boxes = torch.tensor([[0.0, 0, 8, 8], [0, 0, 8, 9], [20, 20, 30, 30]])
 kept, _ = nms(boxes, torch.tensor([0.9, 0.8, 0.7]), 0.5)
 assert len(kept) == 2
 DeformConv2d(4, 4, 3, padding=1)(x, torch.zeros(1, 18, 16, 16)).sum().backward()
-ModulatedDeformConv2d(4, 4, 3, padding=1)(x, torch.zeros(1, 18, 16, 16), torch.ones(1, 9, 16, 16)).sum().backward()
+mask = torch.ones(1, 9, 16, 16)
+ModulatedDeformConv2d(4, 4, 3, padding=1)(x, torch.zeros(1, 18, 16, 16), mask).sum().backward()
 """
 
 
@@ -76,17 +79,30 @@ def run(*command: str | Path) -> str:
 
 
 def fresh(folder: Path, dist: Path, *requirements: str) -> Path:
-    """Make an empty environment, install requirements from the wheels in ``dist``; return its ``bin`` folder."""
+    """Install requirements from the wheels in ``dist`` into an empty environment; return its ``bin``."""
     venv.create(folder, with_pip=True)
     binaries = folder / ("Scripts" if sys.platform == "win32" else "bin")
     constraints = ROOT / "constraints.txt"
-    run(binaries / "python", "-m", "pip", "install", "-q", "-c", constraints, "--find-links", dist, *requirements)
+    run(
+        binaries / "python",
+        "-m",
+        "pip",
+        "install",
+        "-q",
+        "-c",
+        constraints,
+        "--find-links",
+        dist,
+        *requirements,
+    )
     return binaries
 
 
 def main() -> None:
     """Check the wheels of a folder."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("dist", type=Path)
     dist = parser.parse_args().dist
     wheels = sorted(dist.glob("*.whl"))
@@ -103,7 +119,18 @@ def main() -> None:
             if any(line.lower().startswith(stranger) for line in installed):
                 sys.exit(f"FAILED: panoptic-fusion brought {stranger}")
 
-        run(binaries / "python", "-m", "pip", "install", "-q", "-c", ROOT / "constraints.txt", "--find-links", dist, "panoptic-core")
+        run(
+            binaries / "python",
+            "-m",
+            "pip",
+            "install",
+            "-q",
+            "-c",
+            ROOT / "constraints.txt",
+            "--find-links",
+            dist,
+            "panoptic-core",
+        )
         run(binaries / "python", "-c", CORE_ALONE)
         print("bare panoptic-core:", run(binaries / "panoptic-eval", "--version").strip())
         run(binaries / "panoptic-env")
