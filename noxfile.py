@@ -217,7 +217,7 @@ def gpu(session: nox.Session) -> None:
         ]
         session.run("pip", "download", "-q", "--no-deps", "-c", "constraints.txt", "-d", str(folder), *wheels)
         session.log(
-            f"On the GPU machine: pip install --no-index --no-deps {folder}/*.whl; pytest -m gpu packages tests."
+            f"On the GPU machine: pip install --no-index --no-deps {folder}/*.whl; pytest -m gpu packages"
         )
         return
     install(session, *editable(EVERYTHING), *test_requirements(PACKAGES))
