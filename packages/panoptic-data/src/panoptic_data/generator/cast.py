@@ -29,7 +29,7 @@ def fill_stage(dice: Dice, stage: Stage, settings: SceneSettings) -> None:
         stage: Its ``standing`` layers and shadows grow.
         settings: The knobs.
     """
-    cast = Cast(dice, stage, settings, Room(dice, stage, settings.far))
+    cast = Cast(dice, stage, settings, Room(dice, stage, settings.far, settings.overlap))
     if dice.chance(settings.crowd):
         cast.crowd()
     weights = [getattr(settings, name) for name in THING_WEIGHTS]

@@ -38,7 +38,6 @@ KINDS = {
     "crowd": Kind("crowd", 3.4, 1.9, 1.6, 1.7, 0.5),
 }
 
-MAX_HIDDEN = 0.4  # share of the farther box that the nearer one may cover
 TRIES = 10
 
 Box = tuple[float, float, float, float]
@@ -60,11 +59,13 @@ class Room:
         dice: Random numbers of the scene.
         stage: The street; its ``standing`` layers and shadows grow.
         far: Share of things placed farther away than usual.
+        overlap: Share of the farther of two boxes that the nearer one may cover.
     """
 
     dice: Dice
     stage: Stage
     far: float
+    overlap: float
     taken: list[tuple[float, float, float]] = field(default_factory=list)
     boxes: list[tuple[Box, float]] = field(default_factory=list)
 
@@ -150,7 +151,7 @@ class Room:
             if across <= 0 or down <= 0:
                 continue
             behind = box if z > depth else other
-            if across * down > MAX_HIDDEN * (behind[2] - behind[0]) * (behind[3] - behind[1]):
+            if across * down > self.overlap * (behind[2] - behind[0]) * (behind[3] - behind[1]):
                 return True
         return False
 

@@ -52,6 +52,8 @@ class SceneSettings:
     """Smallest and largest number of trees and bushes among the things."""
     far: float = 0.08
     """Share of things placed farther away than usual: the small ones."""
+    overlap: float = 0.4
+    """A spot is taken only if nearer objects will cover at most about this share of each farther one."""
     min_visible: float = 0.45
     """A thing is left out where less than this share of it would be seen."""
     min_thing_area: float = 0.0022
@@ -80,6 +82,7 @@ class SceneSettings:
             "rim",
             "across",
             "far",
+            "overlap",
             "min_visible",
             "blur",
         ):
