@@ -1,11 +1,14 @@
 """PQ counts: by hand, against the official loop (exact mode) and a literal loop (default mode)."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from panoptic_core.metrics import PQCounts, SegmentTable, count_maps, count_segments, sum_counts
 from panoptic_core.testing import tiny_scene
@@ -105,9 +108,20 @@ def test_segments_without_pixels() -> None:
     assert_counts(count_segments(plain, ghost, 1), [1], [1], [0], [0])
     assert_counts(count_segments(plain, ghost, 1, mode="exact"), [1], [1], [0], [1])
     with pytest.raises(
-        ValueError, match=r"Image 7: expected each predicted segment to own a pixel, got 1 .*: 2"
+        ValueError, match=r"Image 7: expected each listed predicted segment to own a pixel, got 1 .*: 2"
     ):
         count_segments(ghost, plain, 1, mode="exact", image=7)
+
+
+def test_strict_refuses_segments_without_pixels_on_both_sides() -> None:
+    id_map = np.ones((2, 2), dtype=np.int32)
+    one = SegmentTable(np.array([1]), np.array([0]), np.array([False]), np.array([4]))
+    two = SegmentTable(np.array([9, 1]), np.array([0, 0]), np.array([False, False]), np.array([4, 4]))
+    with pytest.raises(ValueError, match="listed predicted segment to own a pixel, got 1 that do not: 9"):
+        count_maps(id_map, two, id_map, one, 1, strict=True)
+    with pytest.raises(ValueError, match="listed ground-truth segment to own a pixel, got 1 that do not: 9"):
+        count_maps(id_map, one, id_map, two, 1, strict=True)
+    assert_counts(count_maps(id_map, one, id_map, two, 1, mode="exact", strict=True), [1], [1], [0], [1])
 
 
 @pytest.mark.parity
@@ -235,6 +249,16 @@ def test_sums_do_not_depend_on_the_order(random_pair: Callable[..., Any]) -> Non
     added = sum(parts, PQCounts.zeros(NUM_CLASSES))
     assert_counts(added, total.iou.tolist(), total.tp.tolist(), total.fp.tolist(), total.fn.tolist())
     assert_counts(sum_counts([], 2), [0, 0], [0, 0], [0, 0], [0, 0])
+
+
+@given(st.lists(st.floats(0, 1e3) | st.floats(0, 1e-12), max_size=40))
+def test_sums_are_correctly_rounded(values: list[float]) -> None:
+    ones = np.ones(1, dtype=np.int64)
+    total = sum_counts((PQCounts(np.array([value]), ones, ones, ones) for value in values), 1)
+    assert total.iou[0] == math.fsum(values)
+    assert total.tp.tolist() == [len(values)]
+    infinite = [PQCounts(np.array([value]), ones, ones, ones) for value in (0.5, math.inf, 0.25)]
+    assert sum_counts(infinite, 1).iou.tolist() == [math.inf]
 
 
 def test_errors_name_the_image() -> None:

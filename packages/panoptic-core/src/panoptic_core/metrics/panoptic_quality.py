@@ -53,19 +53,37 @@ class PQCounts:
 
 
 def sum_counts(counts: Iterable[PQCounts], num_classes: int) -> PQCounts:
-    """Join the counts of many images; the result does not depend on their order to the last bit.
+    """Join the counts of many images; their order changes nothing, not even the last bit.
 
     Args:
-        counts: One entry an image, or any other parts; may be empty.
+        counts: One entry an image, or any other parts; may be empty, and is never held as a whole.
         num_classes: ``C``.
     """
-    parts = list(counts)
-    iou = np.array([math.fsum(part.iou[label] for part in parts) for label in range(num_classes)])
-    tp, fp, fn = (
-        np.sum([np.zeros(num_classes, dtype=np.int64), *(getattr(part, name) for part in parts)], axis=0)
-        for name in ("tp", "fp", "fn")
-    )
-    return PQCounts(iou.astype(np.float64), tp, fp, fn)
+    partials: list[list[float]] = [[] for _ in range(num_classes)]
+    total = PQCounts.zeros(num_classes)
+    for part in counts:
+        for name in ("tp", "fp", "fn"):
+            getattr(total, name).__iadd__(getattr(part, name))
+        for label in np.flatnonzero(part.iou).tolist():
+            _add_exactly(partials[label], float(part.iou[label]))
+    total.iou[:] = [math.fsum(values) for values in partials]
+    return total
+
+
+def _add_exactly(partials: list[float], value: float) -> None:
+    """Add a number to a list of floats whose exact sum is kept (Shewchuk 1997, grow-expansion)."""
+    if not math.isfinite(sum(partials) + value):  # areas given as nonsense
+        partials[:] = [sum(partials) + value]
+        return
+    kept = 0
+    for other in partials:
+        large, small = (value, other) if abs(value) >= abs(other) else (other, value)
+        value = large + small
+        rest = small - (value - large)
+        if rest:
+            partials[kept] = rest
+            kept += 1
+    partials[kept:] = [value]
 
 
 class SegmentTable(NamedTuple):
@@ -127,11 +145,22 @@ def count_maps(
     *,
     mode: Mode = "default",
     image: int | str | None = None,
+    strict: bool = False,
 ) -> PQCounts:
     """Do the work of :func:`count_segments` on bare maps ``(H, W)`` int32 and their segment tables.
 
     The predicted areas are always counted. A listed segment without a pixel does not count, except that
     ``"exact"`` follows panopticapi: it refuses such predictions, and misses such ground truth (FN).
+
+    Args:
+        pred_map: The prediction's ids, 0 is void.
+        pred: Its segments.
+        target_map: The ground truth's ids, 0 is void.
+        target: Its segments.
+        num_classes: ``C``.
+        mode: As :func:`count_segments`.
+        image: The image's id or name, for errors.
+        strict: Refuse listed segments without a pixel, on both sides: in files they are mistakes.
 
     Raises:
         ValueError: As :func:`count_segments`.
@@ -151,8 +180,12 @@ def count_maps(
     pred_order, target_order = np.argsort(pred.ids), np.argsort(target.ids)
     shared = overlaps(pred_map, target_map, pred.ids[pred_order], target.ids[target_order])
     _check_listed(shared.pred, pred, pred_map, where, "prediction")
+    if mode == "exact" or strict:
+        _check_drawn(shared.pred, pred.ids[pred_order], where, "predicted")
     if mode == "default":
         _check_listed(shared.target, target, target_map, where, "ground truth")
+    if mode == "default" and strict:
+        _check_drawn(shared.target, target.ids[target_order], where, "ground-truth")
     return _match(
         shared,
         _sorted(pred, pred_order),
@@ -160,7 +193,6 @@ def count_maps(
         num_classes,
         excusing=_excusing_crowds(target, target_order, last_only=mode == "exact"),
         given_areas=mode == "exact",
-        where=where,
     )
 
 
@@ -172,13 +204,11 @@ def _match(
     *,
     excusing: NDArray[np.bool_],
     given_areas: bool,
-    where: str,
 ) -> PQCounts:
     """Match and count; index 0 of every column is void, the last one is for ids that are not listed."""
     t, p, pixels = shared
     pred_areas = np.bincount(p, weights=pixels, minlength=len(pred.ids)).astype(np.int64)
     if given_areas:
-        _check_drawn(pred, pred_areas, where)
         target_areas, exists = target.areas, target.ids > 0
     else:
         target_areas = np.bincount(t, weights=pixels, minlength=len(target.ids)).astype(np.int64)
@@ -261,12 +291,15 @@ def _check_listed(
         raise ValueError(msg)
 
 
-def _check_drawn(pred: SegmentTable, areas: NDArray[np.int64], where: str) -> None:
-    absent = pred.ids[(pred.ids > 0) & (areas == 0)]
+def _check_drawn(places: NDArray[np.int64], ids: NDArray[np.int64], where: str, kind: str) -> None:
+    drawn = np.zeros(len(ids) + 2, dtype=bool)
+    drawn[places] = True
+    absent = ids[~drawn[1:-1]]
     if absent.size:
         shown = ", ".join(map(str, absent[:5].tolist())) + (", ..." if absent.size > 5 else "")
         msg = (
-            f"{where}expected each predicted segment to own a pixel, got {absent.size} that do not: {shown}. "
-            "Drop them; the official evaluation refuses such files."
+            f"{where}expected each listed {kind} segment to own a pixel, got {absent.size} that do not: "
+            f"{shown}. "
+            "Drop the entries of segments that vanished; the official evaluation refuses such predictions."
         )
         raise ValueError(msg)

@@ -76,10 +76,10 @@ class PQResult:
     per_class: tuple[PQClass, ...]
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain Python values, ready for JSON: NaN becomes None."""
+        """Return plain Python values, ready for JSON: NaN and infinity become None."""
         groups = {name: asdict(getattr(self, name)) for name in ("all", "things", "stuff")}
         content = groups | {"per_class": [asdict(row) for row in self.per_class]}
-        return _without_nan(content)
+        return _finite(content)
 
     def to_table(self, *, per_class: bool = False) -> str:
         """Return a text table for people: three rows, or with a row for each class above them."""
@@ -181,9 +181,9 @@ def _cell(value: Any) -> str:
     return str(value)
 
 
-def _without_nan(value: Any) -> Any:
+def _finite(value: Any) -> Any:
     if isinstance(value, dict):
-        return {key: _without_nan(item) for key, item in value.items()}
+        return {key: _finite(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_without_nan(item) for item in value]
-    return None if isinstance(value, float) and np.isnan(value) else value
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not np.isfinite(value) else value

@@ -1,0 +1,1 @@
+"""The commands ``panoptic-eval`` and ``panoptic-env``."""

@@ -1,0 +1,130 @@
+"""The command: what it prints, writes and returns."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from panoptic_core.__about__ import __version__
+from panoptic_core.cli.evaluate import main, show_progress
+from panoptic_core.files import PanopticWriter
+from panoptic_core.testing import tiny_scene
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> list[str]:
+    scene = tiny_scene()
+    with PanopticWriter(tmp_path / "gt.json", table=scene.table) as writer:
+        writer.add(1, "1.png", scene.segmentation)
+    with PanopticWriter(tmp_path / "pred.json", tmp_path / "png", table=scene.table) as writer:
+        writer.add(1, "1.png", scene.segmentation.select(scene.segmentation.labels != 3))  # no building
+    return [
+        "--gt-json", str(tmp_path / "gt.json"), "--pred-json", str(tmp_path / "pred.json"),
+        "--pred-folder", str(tmp_path / "png"), "--quiet",
+    ]  # fmt: skip
+
+
+def test_prints_the_table(files: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(files) == 0
+    # building is missed: PQ 0; the other four classes are perfect: 80 of all, 100 of things, 2 of 3 stuff
+    # classes.
+    out = capsys.readouterr().out
+    assert out == (
+        "Panoptic quality (percent) of 1 images, 5 classes of gt.json\n"
+        "Mode default: areas counted, every crowd region excuses\n"
+        "\n"
+        "            PQ      SQ      RQ  N  TP  FP  FN\n"
+        "---------------------------------------------\n"
+        "All      80.00   80.00   80.00  5   5   0   1\n"
+        "Things  100.00  100.00  100.00  2   3   0   0\n"
+        "Stuff    66.67   66.67   66.67  3   2   0   1\n"
+    )
+
+
+def test_each_class_and_the_json(
+    files: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert (
+        main([*files, "--exact", "--per-class", "--workers", "2", "--json", str(tmp_path / "out.json")]) == 0
+    )
+    out = capsys.readouterr().out
+    assert "Mode exact: as panopticapi" in out
+    assert [line.split()[0] for line in out.splitlines()[5:10]] == [
+        "person",
+        "car",
+        "road",
+        "building",
+        "sky",
+    ]
+    content = json.loads((tmp_path / "out.json").read_text())
+    assert content["all"] == {"pq": 80.0, "sq": 80.0, "rq": 80.0, "n": 5, "tp": 5, "fp": 0, "fn": 1}
+    assert content["per_class"][3]["name"] == "building"
+    assert content["per_class"][3]["category_id"] == 11
+    assert (content["mode"], content["num_images"], content["version"]) == ("exact", 1, __version__)
+
+
+def test_wrong_files_are_one_clear_line(
+    files: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "png" / "1.png").write_bytes(b"")
+    assert main(files) == 1
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.startswith("panoptic-eval: error: Expected ")
+    assert str(tmp_path / "png" / "1.png") in captured.err
+    assert captured.err.count("\n") == 1
+    assert "Traceback" not in captured.err
+
+
+def test_missing_out_folder_is_told(
+    files: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*files, "--json", str(tmp_path / "no" / "out.json")]) == 1
+    assert "for --json, but there is none" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ([], "--gt-json"),
+        (["--gt-json", "a", "--pred-json", "b", "--workers", "0"], "whole number >= 1, got 0"),
+    ],
+    ids=["no files", "no workers"],
+)
+def test_wrong_options_exit_with_2(
+    options: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as error:
+        main(options)
+    assert error.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+def test_progress_away_from_a_terminal_is_ten_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    show = show_progress(0.0)
+    for done in range(1, 251):
+        show(done, 250)
+    lines = capsys.readouterr().err.splitlines()
+    assert lines == [f"{done}/250 images" for done in range(25, 251, 25)]
+
+
+def test_progress_on_a_terminal_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    show = show_progress(-1e9)
+    show(1, 2)
+    show(2, 2)
+    err = capsys.readouterr().err
+    assert err.startswith("\r1/2 images, ")
+    assert err.endswith("\r2/2 images, 0 s left   \n")
+    assert err.count("\n") == 1
+
+
+def test_installed_commands() -> None:
+    folder = Path(sys.executable).parent
+    for command in ("panoptic-eval", "panoptic-env"):
+        done = subprocess.run([folder / command, "--version"], check=True, capture_output=True, text=True)
+        assert done.stdout.strip() == f"{command} {__version__}"
