@@ -50,6 +50,12 @@ def test_scaled_crop_keeps_image_and_map_aligned(seed: int) -> None:
     assert not column[~inside].any()
 
 
+def test_scaled_crop_reaches_every_place() -> None:
+    transform = RandomScaledCrop((20, 28), (1.0, 1.0))
+    starts = {int(scaled_crop(transform, seed)["gt_seg_map"][0, 0]) for seed in range(40)}
+    assert starts == {1, 2, 3}
+
+
 def test_scaled_crop_pads_a_small_image_with_void() -> None:
     # At 0.5 the 20x30 image becomes 10x15 in a 12x20 window.
     results = scaled_crop(RandomScaledCrop((12, 20), (0.5, 0.5), pad_value=(50.0, 60.0, 70.0)), seed=1)

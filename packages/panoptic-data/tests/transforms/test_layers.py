@@ -66,6 +66,24 @@ def test_disjoint_masks_share_a_channel() -> None:
     assert table.segment_ids.tolist() == [0, 0, 0, 0]
 
 
+def test_interlocked_masks_share_a_channel() -> None:
+    # Their boxes are the same 2x2 pixels, their pixels are not.
+    void = np.zeros((2, 2), dtype=np.int32)
+    none = SegmentTable.from_columns([], [], [], num_things=2)
+    falling, rising = np.eye(2, dtype=bool), ~np.eye(2, dtype=bool)
+    label_map, table = lay_instances(void, none, make_masks([falling, rising], [0, 0]))
+    assert label_map[..., 1].tolist() == [[1, 2], [2, 1]]
+    assert table.channels.tolist() == [1, 1]
+
+
+def test_part_of_a_segment_needs_a_channel() -> None:
+    # The mask lies inside the person's segment but is smaller: channel 0 would make it too large.
+    part = np.array([[1, 0, 0, 0, 0, 0]], dtype=bool)
+    label_map, table = lay_instances(ROW_MAP, SEGMENTS, make_masks([part], [0]))
+    assert (unpack(label_map, table)[0] == part).all()
+    assert table.channels.tolist() == [1]
+
+
 @pytest.mark.parity
 @pytest.mark.parametrize("count", [0, 1, 7, 30])
 def test_channels_hold_the_masks_exactly(count: int) -> None:

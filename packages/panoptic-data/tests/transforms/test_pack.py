@@ -64,6 +64,7 @@ def test_training_sample_by_hand() -> None:
     assert panoptic.is_thing.tolist() == [True, False, True]
     assert sample.img_id == 5
     assert sample.ori_shape == (3, 4)
+    assert sample.scale_factor == (1.0, 1.0)
 
 
 def test_testing_sample_by_hand() -> None:

@@ -68,6 +68,8 @@ class PackPanopticInputs(BaseTransform):
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         """Return ``inputs (3, H, W)`` and ``data_samples``."""
         sample = DetDataSample(metainfo={key: results[key] for key in self.meta_keys if key in results})
+        if "scale_factor" not in results:  # nothing resized the image, and detectors ask for it
+            sample.set_metainfo({"scale_factor": (1.0, 1.0)})
         if "gt_seg_map" in results:
             self._check_size(results)
             channels, extents = _split_channels(results)
