@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from panoptic_data.transforms.runs import find_extents
 from panoptic_data.transforms.tables import InstanceTable, SegmentTable
 
 MIN_JOIN_IOU = 0.1
@@ -52,7 +53,7 @@ def lay_instances(
     for i, (crop, window) in enumerate(zip(masks.crops, masks.windows, strict=True)):
         overlaps[i] = np.bincount(_view(row_map, window)[crop], minlength=len(segments) + 1)
     areas = overlaps.sum(axis=1)
-    row_areas = np.bincount(row_map.reshape(-1), minlength=len(segments) + 1)
+    row_areas = find_extents(row_map, len(segments) + 1).areas
 
     channels = np.zeros(len(areas), dtype=np.int64)
     values = np.zeros(len(areas), dtype=np.int32)
