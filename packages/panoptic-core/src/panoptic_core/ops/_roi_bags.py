@@ -1,6 +1,6 @@
 """Which pixels, with which weights, make up each bin of RoIAlign."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +10,7 @@ from torch import Tensor
 
 from panoptic_core.ops._row_sums import index_dtype
 
-_MAX_TAPS = 1 << 22  # taps in one table: 16 MB of indices and as much of weights
+MAX_TAPS = 1 << 22  # taps in one table: 16 MB of indices and as much of weights
 _MAX_GRID = 1 << 20  # points a bin and axis: boxes of a million pixels and more
 _GROUP_COST = 2_000_000  # what one more group of boxes costs, in numbers summed
 _TAP_COST = 32  # what a tap costs whatever the channels, in numbers summed
@@ -30,7 +30,7 @@ class RoIGeometry:
 class RoIBags:
     """A rectangular table of bags: box by box, bin by bin, ``B = k * P * Q`` rows of ``T`` taps."""
 
-    chosen: Tensor | None  # (k,) which boxes, None for all
+    boxes: Tensor  # (k,) which boxes
     index: Tensor  # (B, T) int32 or int64, rows of the (N * H * W, C) pixels
     weight: Tensor  # (B, T)
 
@@ -49,6 +49,8 @@ def roi_bags(
     Yields:
         Tables of at most 4 million taps (or one box).
     """
+    if not len(rois):
+        return
     num_maps, channels, height, width = input_shape
     rois = rois.detach().to(torch.float64 if rois.dtype == torch.float64 else dtype)
     image = rois[:, 0].to(index_dtype(num_maps * height * width))
@@ -68,16 +70,23 @@ def roi_bags(
     lines = torch.stack([start, step, grid])  # (3, K, 2)
     points = grid.cpu().numpy().astype(np.int64)
     for group in _groups(np.minimum(points, 2 * np.array([width, height]) + 8), geometry.bins, channels):
-        chosen = None if group is None else torch.from_numpy(group).to(rois.device)
-        most = (points if group is None else points[group]).max(0, initial=0).tolist()
-        part = lines if chosen is None else lines[:, chosen]
-        images = image if chosen is None else image[chosen]
+        boxes, most = torch.from_numpy(group).to(rois.device), points[group].max(0).tolist()
+        part = lines[:, boxes]
         column, along = _axis_taps(part[..., 0], geometry.bins[1], width, most[0], dtype)
         row, down = _axis_taps(part[..., 1], geometry.bins[0], height, most[1], dtype)
-        row = (row + (images * height)[:, None, None]) * width  # (k, P, Ty)
-        index = row[:, :, None, :, None] + column[:, None, :, None, :]  # (k, P, Q, Ty, Tx)
-        weight = down[:, :, None, :, None] * along[:, None, :, None, :]
-        yield RoIBags(chosen, index.flatten(0, 2).flatten(1), weight.flatten(0, 2).flatten(1))
+        row = (row + (image[boxes] * height)[:, None, None]) * width  # (k, P, Ty)
+        index = _outer(torch.add, row, column)
+        weight = _outer(torch.mul, down, along)
+        yield RoIBags(boxes, index, weight)
+
+
+def _outer(combine: Callable[..., Tensor], down: Tensor, across: Tensor) -> Tensor:
+    """Combine ``(k, P, Ty)`` and ``(k, Q, Tx)`` to ``(k * P * Q, Ty * Tx)``."""
+    shape = (*down.shape[:2], across.shape[1], down.shape[2] * across.shape[2])
+    down = down[:, :, :, None].expand(-1, -1, -1, across.shape[2]).flatten(2)  # (k, P, Ty * Tx)
+    across = across[:, :, None, :].expand(-1, -1, shape[3] // across.shape[2], -1).flatten(2)
+    out = torch.empty(shape, dtype=down.dtype, device=down.device)
+    return combine(down[:, :, None], across[:, None], out=out).view(-1, shape[3])
 
 
 def _axis_taps(lines: Tensor, bins: int, size: int, most: int, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
@@ -125,7 +134,7 @@ def _axis_taps(lines: Tensor, bins: int, size: int, most: int, dtype: torch.dtyp
 
 def _groups(
     points: npt.NDArray[np.int64], bins: tuple[int, int], channels: int
-) -> Iterator[npt.NDArray[np.int64] | None]:
+) -> Iterator[npt.NDArray[np.int64]]:
     """Yield the boxes that share a table: few groups, little padding.
 
     Args:
@@ -134,7 +143,7 @@ def _groups(
         channels: Weigh padding, which is summed over, against one more group.
 
     Yields:
-        ``(k,)`` indices of boxes, or None for all.
+        ``(k,)`` indices of boxes, rising.
     """
     need = points + 1  # taps of one axis, about
     size = np.where(need <= 8, need, 1 << np.ceil(np.log2(need)).astype(np.int64))
@@ -148,12 +157,9 @@ def _groups(
         cost = float((count * table).sum()) * (channels + _TAP_COST) + len(count) * _GROUP_COST
         if cost < best_cost:
             best_cost, member, taps = cost, group, table
-    if len(taps) == 1 and len(need) * taps[0] <= _MAX_TAPS:
-        yield None
-        return
     order = np.argsort(member, kind="stable")
     ends = np.cumsum(np.bincount(member)).tolist()
     for begin, end, table in zip([0, *ends[:-1]], ends, taps.tolist(), strict=True):
-        chunk = max(1, _MAX_TAPS // table)
+        chunk = max(1, MAX_TAPS // table)
         for first in range(begin, end, chunk):
             yield order[first : min(first + chunk, end)]

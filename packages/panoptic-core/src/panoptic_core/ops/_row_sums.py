@@ -39,13 +39,14 @@ def sum_rows(rows: Tensor, index: Tensor, weight: Tensor) -> Tensor:
     return F.embedding_bag(index, rows, mode="sum", per_sample_weights=weight)
 
 
-def spread_rows(grad: Tensor, index: Tensor, weight: Tensor, num_rows: int) -> Tensor:
-    """Compute the transpose of :func:`sum_rows`: ``out[index[b, t]] += weight[b, t] * grad[b]``.
+def spread_rows(grad: Tensor, bag: Tensor, index: Tensor, weight: Tensor, num_rows: int) -> Tensor:
+    """Compute the transpose of :func:`sum_rows`: ``out[index[m]] += weight[m] * grad[bag[m]]``.
 
     Args:
         grad: ``(B, C)``, float32 or float64.
-        index: ``(B, T)`` int32 or int64, values in ``[0, num_rows)``.
-        weight: ``(B, T)``, of the type of ``grad``.
+        bag: ``(M,)`` int32 or int64, values in ``[0, B)``.
+        index: ``(M,)`` of the same type, values in ``[0, num_rows)``.
+        weight: ``(M,)``, of the type of ``grad``.
         num_rows: Rows ``R`` of the result.
 
     Returns:
@@ -53,11 +54,15 @@ def spread_rows(grad: Tensor, index: Tensor, weight: Tensor, num_rows: int) -> T
     """
     if index.numel() == 0 or grad.shape[1] == 0:
         return grad.new_zeros(num_rows, grad.shape[1])
-    row, order = torch.sort(index.reshape(-1), stable=True)
+    row, order = torch.sort(index, stable=True)
     first = torch.searchsorted(row, torch.arange(num_rows + 1, device=row.device, dtype=row.dtype))
-    bag = torch.div(order, index.shape[1], rounding_mode="floor")
     return F.embedding_bag(
-        bag, grad, first, mode="sum", per_sample_weights=weight.reshape(-1)[order], include_last_offset=True
+        bag[order],
+        grad,
+        first.to(bag.dtype),
+        mode="sum",
+        per_sample_weights=weight[order],
+        include_last_offset=True,
     )
 
 

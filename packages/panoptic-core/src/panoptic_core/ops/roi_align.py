@@ -10,15 +10,16 @@ merged into one *tap* a pixel, the outer product of the two axes gives the bag o
 (:mod:`panoptic_core.ops._roi_bags`), and :mod:`panoptic_core.ops._row_sums` sums them.
 """
 
+from collections.abc import Iterator
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from panoptic_core.ops._roi_bags import RoIGeometry, roi_bags
+from panoptic_core.ops._roi_bags import MAX_TAPS, RoIGeometry, roi_bags
 from panoptic_core.ops._row_sums import compute_dtype, spread_rows, sum_rows
-from panoptic_core.ops._torchvision import torchvision_ops
+from panoptic_core.ops._torchvision import differentiate, gpu_kernels
 
 
 def roi_align(
@@ -62,9 +63,6 @@ def roi_align(
     if min(bins) < 1:
         msg = f"Expected `output_size` to be positive, got {output_size}."
         raise ValueError(msg)
-    if input.is_cuda and (ops := torchvision_ops()) is not None:
-        out: Tensor = ops.roi_align(input, rois.to(input.dtype), bins, spatial_scale, sampling_ratio, aligned)
-        return out
     result: Tensor = _RoIAlign.apply(  # type: ignore[no-untyped-call]
         input, rois, RoIGeometry(bins, spatial_scale, sampling_ratio, aligned)
     )
@@ -86,29 +84,35 @@ class _RoIAlign(torch.autograd.Function):
         return roi_align_backward(grad_output, rois, ctx.input_shape, ctx.geometry), None, None
 
 
-def roi_align_forward(input: Tensor, rois: Tensor, geometry: RoIGeometry) -> Tensor:  # noqa: A002
+def roi_align_forward(
+    input: Tensor,  # noqa: A002
+    rois: Tensor,
+    geometry: RoIGeometry,
+    out: Tensor | None = None,
+) -> Tensor:
     """Compute :func:`roi_align` without recording a gradient.
 
     Args:
         input: ``(N, C, H, W)``.
         rois: ``(K, 5)``.
         geometry: The numbers of the operator.
+        out: ``(K, C, P, Q)`` to be filled, or None to make one.
 
     Returns:
-        ``(K, C, P, Q)``, stored channels-last.
+        ``(K, C, P, Q)``.
     """
     channels = input.shape[1]
     dtype = compute_dtype(input.dtype)
-    out = input.new_empty(rois.shape[0], *geometry.bins, channels, dtype=dtype)
+    if out is None:
+        out = input.new_empty(rois.shape[0], channels, *geometry.bins)
+    if (ops := gpu_kernels(input)) is not None:
+        return out.copy_(ops.roi_align(input.to(dtype), rois.to(dtype), *_positional(geometry)))
     if out.numel():
-        pixels = input.permute(0, 2, 3, 1).to(dtype).reshape(-1, channels)  # (N * H * W, C)
+        pixels = input.permute(0, 2, 3, 1).to(dtype).flatten(0, 2)  # (N * H * W, C)
         for bags in roi_bags(rois, input.shape, geometry, dtype):
-            sums = sum_rows(pixels, bags.index, bags.weight)
-            if bags.chosen is None:
-                out = sums.view(out.shape)
-            else:
-                out[bags.chosen] = sums.view(-1, *out.shape[1:])
-    return out.permute(0, 3, 1, 2).to(input.dtype)
+            sums = sum_rows(pixels, bags.index, bags.weight).view(-1, *geometry.bins, channels)
+            out[bags.boxes] = sums.permute(0, 3, 1, 2).to(out.dtype)
+    return out
 
 
 def roi_align_backward(
@@ -127,14 +131,43 @@ def roi_align_backward(
     """
     num_maps, channels, height, width = input_shape
     dtype = compute_dtype(grad_output.dtype)
-    num_pixels = num_maps * height * width
-    total: Tensor | None = None
-    if grad_output.numel():
-        grads = grad_output.permute(0, 2, 3, 1).to(dtype).contiguous()  # (K, P, Q, C)
-        for bags in roi_bags(rois, input_shape, geometry, dtype):
-            part = grads if bags.chosen is None else grads[bags.chosen]
-            spread = spread_rows(part.view(-1, channels), bags.index, bags.weight, num_pixels)
-            total = spread if total is None else total.add_(spread)
-    if total is None:
-        total = grad_output.new_zeros(num_pixels, channels, dtype=dtype)
+    if (ops := gpu_kernels(grad_output)) is not None:
+        boxes, numbers = rois.to(dtype), _positional(geometry)
+        anything = grad_output.new_zeros(input_shape, dtype=dtype)  # linear: any input has this gradient
+        (grad,) = differentiate(
+            lambda x: ops.roi_align(x, boxes, *numbers), [anything], [True], grad_output.to(dtype)
+        )
+        assert grad is not None
+        return grad.to(grad_output.dtype)
+    total = grad_output.new_zeros(0, channels, dtype=dtype)
+    grads = grad_output.permute(0, 2, 3, 1).to(dtype).flatten(0, 2)  # (K * P * Q, C)
+    for bag, index, weight in _flat_tables(rois, input_shape, geometry, dtype):
+        spread = spread_rows(grads, bag, index, weight, num_maps * height * width)
+        total = total.add_(spread) if len(total) else spread
+    if not len(total):
+        total = grad_output.new_zeros(num_maps * height * width, channels, dtype=dtype)
     return total.view(num_maps, height, width, channels).permute(0, 3, 1, 2).to(grad_output.dtype)
+
+
+def _flat_tables(
+    rois: Tensor, input_shape: tuple[int, ...], geometry: RoIGeometry, dtype: torch.dtype
+) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    """Yield few large lists of taps: bag, pixel and weight, ``(M,)`` each."""
+    bins = geometry.bins[0] * geometry.bins[1]
+    tables: list[tuple[Tensor, Tensor, Tensor]] = []
+    for bags in roi_bags(rois, input_shape, geometry, dtype):
+        if tables and sum(len(table[0]) for table in tables) + bags.index.numel() > MAX_TAPS:
+            bag, index, weight = map(torch.cat, zip(*tables, strict=True))
+            yield bag, index, weight
+            tables = []
+        bag = bags.boxes[:, None] * bins + torch.arange(bins, device=rois.device)
+        bag = bag.to(bags.index.dtype).view(-1, 1).expand_as(bags.index)
+        tables.append((bag.flatten(), bags.index.flatten(), bags.weight.flatten()))
+    if tables:
+        bag, index, weight = map(torch.cat, zip(*tables, strict=True))
+        yield bag, index, weight
+
+
+def _positional(geometry: RoIGeometry) -> tuple[tuple[int, int], float, int, bool]:
+    """Torchvision's order; it takes -1 for the adaptive grid."""
+    return geometry.bins, geometry.spatial_scale, geometry.sampling_ratio or -1, geometry.aligned
