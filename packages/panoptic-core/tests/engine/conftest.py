@@ -32,11 +32,12 @@ class ToyModel(BaseModel):
     def __init__(self, width: int = 1) -> None:
         super().__init__()
         self.layer = torch.nn.Linear(1, width)
+        self.shift = torch.nn.Parameter(torch.zeros(1))
 
     def forward(
         self, img_id: list[int], value: list[float], sample_idx: Any = None, mode: str = "tensor"
     ) -> Any:
-        out = self.layer(torch.as_tensor(value, dtype=torch.float32)[:, None])
+        out = self.layer(torch.as_tensor(value, dtype=torch.float32)[:, None]) + self.shift
         return {"loss": ((out - 1) ** 2).mean()} if mode == "loss" else list(out)
 
 
@@ -47,7 +48,7 @@ def toy_config(tmp_path: Path) -> dict[str, Any]:
         "work_dir": str(tmp_path / "work"),
         "train_dataloader": {
             "dataset": {"type": "EngineToyDataset"},
-            "sampler": {"type": "DefaultSampler", "shuffle": False},
+            "sampler": {"type": "InfiniteSampler", "shuffle": False},
             "batch_size": 2,
             "num_workers": 0,
         },

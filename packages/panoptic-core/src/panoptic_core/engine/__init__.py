@@ -4,8 +4,26 @@ Importing it replaces MMEngine's checkpoint loaders by safe ones (see :mod:`pano
 """
 
 from panoptic_core.engine.checkpoint import install_safe_loading
-from panoptic_core.engine.hooks import AtomicCheckpointHook
+from panoptic_core.engine.config import ConfigError, RunOptions, check_config, load_config, prepare_config
+from panoptic_core.engine.distributed import AnyDeviceDistributedDataParallel
+from panoptic_core.engine.hooks import AtomicCheckpointHook, ProgressHook
+from panoptic_core.engine.log_processor import ReadableLogProcessor
+from panoptic_core.engine.mixed_precision import Bfloat16OptimWrapper
+from panoptic_core.engine.runner import PanopticRunner
 
 install_safe_loading()
 
-__all__ = ["AtomicCheckpointHook", "install_safe_loading"]
+__all__ = [
+    "AnyDeviceDistributedDataParallel",
+    "AtomicCheckpointHook",
+    "Bfloat16OptimWrapper",
+    "ConfigError",
+    "PanopticRunner",
+    "ProgressHook",
+    "ReadableLogProcessor",
+    "RunOptions",
+    "check_config",
+    "install_safe_loading",
+    "load_config",
+    "prepare_config",
+]

@@ -27,6 +27,7 @@ _FOR_THE_FILE = (
     "resumed epoch:",
     "Checkpoints will be saved to",
     "Saving checkpoint at",
+    '"FileClient" will be deprecated',
 )
 
 

@@ -110,7 +110,7 @@ mmengine.fileio.LocalBackend.put = slow_put
 cfg = Config(dict(
     model=dict(type="EngineToyModel"), work_dir=sys.argv[2],
     train_dataloader=dict(dataset=dict(type="EngineToyDataset"), batch_size=2,
-        sampler=dict(type="DefaultSampler", shuffle=False)),
+        sampler=dict(type="InfiniteSampler", shuffle=False)),
     train_cfg=dict(by_epoch=False, max_iters=6), optim_wrapper=dict(optimizer=dict(type="SGD", lr=0.01)),
     default_hooks=dict(checkpoint=dict(type=sys.argv[3], by_epoch=False, interval=2, max_keep_ckpts=1)),
     log_level="WARNING", randomness=dict(seed=1)))

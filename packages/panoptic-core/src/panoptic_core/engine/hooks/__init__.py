@@ -1,5 +1,6 @@
 """Hooks of the training loop."""
 
 from panoptic_core.engine.hooks.checkpoint import AtomicCheckpointHook
+from panoptic_core.engine.hooks.progress import ProgressHook
 
-__all__ = ["AtomicCheckpointHook"]
+__all__ = ["AtomicCheckpointHook", "ProgressHook"]

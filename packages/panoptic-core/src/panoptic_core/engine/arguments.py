@@ -1,0 +1,84 @@
+"""The command line that ``tools/train.py`` and ``tools/test.py`` share."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+
+from mmengine.config import DictAction
+
+from panoptic_core.engine.checkpoint import CheckpointError
+from panoptic_core.engine.config import ConfigError, RunOptions
+from panoptic_core.engine.config.options import AUTO
+from panoptic_core.engine.distributed import LAUNCHERS
+
+
+def train_parser() -> argparse.ArgumentParser:
+    """Return the parser of ``tools/train.py``."""
+    parser = _parser("Train a model. All mistakes of the config are reported before anything is built.")
+    parser.add_argument(
+        "--resume",
+        nargs="?",
+        const=AUTO,
+        metavar="CHECKPOINT",
+        help="go on with a run: from its newest whole checkpoint, or from the given one",
+    )
+    parser.add_argument("--load-from", metavar="CHECKPOINT", help="start from these weights, loaded by name")
+    parser.add_argument("--amp", action="store_true", help="mixed precision (bfloat16; on old GPUs float16)")
+    parser.add_argument(
+        "--auto-scale-lr",
+        action="store_true",
+        help="scale the learning rate linearly to the batch size, from the config's base_batch_size",
+    )
+    parser.add_argument("--seed", type=int, help="random seed (default: the config's)")
+    return parser
+
+
+def evaluation_parser() -> argparse.ArgumentParser:
+    """Return the parser of ``tools/test.py``."""
+    parser = _parser("Evaluate a checkpoint on the test set of a config.")
+    parser.add_argument("checkpoint", help="weights that were trained with this config")
+    parser.add_argument("--out", metavar="FOLDER", help="write predictions: PNG files and panoptic.json")
+    parser.add_argument("--pictures", type=int, default=0, metavar="N", help="draw N images")
+    parser.add_argument("--json", metavar="FILE", help="write the values as JSON")
+    return parser
+
+
+def to_options(arguments: argparse.Namespace) -> RunOptions:
+    """Return what was typed as options of a run."""
+    names = set(RunOptions.__dataclass_fields__)
+    given = {name: value for name, value in vars(arguments).items() if name in names and value is not None}
+    return RunOptions(**given)
+
+
+def run_command(command: Callable[[], object]) -> int:
+    """Run a command; what the user can cure is one message without a traceback, and exit status 2."""
+    try:
+        command()
+    except (ConfigError, CheckpointError, FileNotFoundError) as error:
+        print(f"error: {error}", file=sys.stderr)  # noqa: T201
+        return 2
+    return 0
+
+
+def _parser(description: str) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("config", help="a Python config file")
+    parser.add_argument("--work-dir", metavar="FOLDER", help="where results go (default: work_dirs/CONFIG)")
+    parser.add_argument("--data-root", metavar="FOLDER", help="where the data are, for every data set")
+    parser.add_argument(
+        "--cfg-options",
+        nargs="+",
+        action=DictAction,
+        default={},
+        metavar="KEY=VALUE",
+        help="override entries, such as train_dataloader.batch_size=2",
+    )
+    parser.add_argument(
+        "--launcher", choices=LAUNCHERS, default="none", help="what has started the processes"
+    )
+    parser.add_argument(
+        "--no-check", dest="check", action="store_false", help="build without checking the config first"
+    )
+    return parser

@@ -1,0 +1,158 @@
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from mmengine.config import Config
+
+from panoptic_core.engine import ConfigError, RunOptions, load_config, prepare_config
+from panoptic_core.engine.config.data import set_data_root
+from panoptic_core.engine.config.learning_rate import scale_learning_rate
+
+Changed = Callable[..., Config]
+
+
+def test_the_run_of_a_config(config_file: Path) -> None:
+    cfg, notes = prepare_config(RunOptions(config_file))
+    assert cfg.work_dir == "work_dirs/toy"
+    assert cfg.default_hooks.checkpoint.type == "panoptic_core.AtomicCheckpointHook"
+    assert cfg.default_hooks.checkpoint.interval == 4
+    assert not cfg.default_hooks.checkpoint.by_epoch
+    assert cfg.log_processor.type == "panoptic_core.ReadableLogProcessor"
+    assert cfg.custom_hooks[-1].type == "panoptic_core.ProgressHook"
+    (note,) = notes
+    assert note.startswith(
+        "The learning rate 0.02 was chosen for batches of 8 images; this run has 2. It is kept"
+    )
+    assert note.endswith("--auto-scale-lr makes it 0.005.")
+
+
+def test_missing_and_broken_config_files(tmp_path: Path, config_file: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"to\.py`, but there is none\. Did you mean `toy\.py`\?"):
+        load_config(tmp_path / "to.py")
+    (tmp_path / "broken.py").write_text("model = dict(")
+    with pytest.raises(ConfigError, match=r"broken\.py`; nothing was built.\n  1\. The file cannot be read"):
+        load_config(tmp_path / "broken.py")
+
+
+def test_overrides(config_file: Path) -> None:
+    overrides = {
+        "train_dataloader.batch_size": 8,
+        "train_dataloader.num_workers": 0,  # not in the file, but a dataloader takes it
+        "model.backbone.width": 2,
+        "param_scheduler.0.end": 3,
+        "optim_wrapper.clip_grad.max_norm": 5,
+        "find_unused_parameters": True,
+    }
+    cfg, notes = prepare_config(RunOptions(config_file, cfg_options=overrides))
+    assert cfg.train_dataloader.batch_size == 8
+    assert cfg.train_dataloader.num_workers == 0
+    assert cfg.model.backbone.width == 2
+    assert cfg.param_scheduler[0].end == 3
+    assert cfg.optim_wrapper.clip_grad.max_norm == 5
+    assert notes == []
+
+
+@pytest.mark.parametrize(
+    ("key", "expected"),
+    [
+        (
+            "train_dataloder.batch_size",
+            "there is no entry `train_dataloder`. Did you mean `train_dataloader`?",
+        ),
+        ("train_dataloader.batchsize", "`train_dataloader` has no `batchsize`. Did you mean `batch_size`?"),
+        ("model.backbone.dept", "`model.backbone` has no `dept`. Did you mean `depth`?"),
+        ("model.backbone.depth.x", "`model.backbone.depth` is 18, which has no `x`."),
+        ("param_scheduler.1.end", "`param_scheduler` is a list of 1; `1` is no index of it."),
+        ("data_root", "is a variable of the config file; changing it now changes nothing."),
+    ],
+)
+def test_override_keys_that_lead_nowhere(config_file: Path, key: str, expected: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        prepare_config(RunOptions(config_file, cfg_options={key: 1}))
+    assert f"`--cfg-options {key}=...`: " in str(caught.value)
+    assert expected in str(caught.value)
+
+
+def test_the_data_root_of_every_data_set(changed: Changed, tmp_path: Path) -> None:
+    cfg = changed()
+    old = cfg.data_root
+    cfg.train_dataloader.dataset = {"type": "ConcatDataset", "datasets": [cfg.train_dataloader.dataset] * 2}
+    cfg.val_evaluator = [{"type": "CocoMetric", "ann_file": f"{old}/a.json", "prefix": f"{old}x"}]
+    assert set_data_root(cfg, "/new") == []
+    assert [dataset.data_root for dataset in cfg.train_dataloader.dataset.datasets] == ["/new", "/new"]
+    assert cfg.val_dataloader.dataset.data_root == "/new"
+    assert cfg.val_evaluator[0].ann_file == "/new/a.json"
+    assert cfg.val_evaluator[0].prefix == f"{old}x"
+    without = Config({"train_dataloader": {"dataset": {"type": "GeneratedScenes"}}})
+    assert "nothing to set" in set_data_root(without, "/new")[0]
+
+
+def test_data_that_are_not_there_name_the_cure(config_file: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        prepare_config(RunOptions(config_file, data_root="/nowhere"))
+    assert caught.value.problems == [
+        f"The data are not there: `{name}.dataset.data_root` is `/nowhere`. Give the folder by --data-root."
+        for name in ("train_dataloader", "val_dataloader")
+    ]
+
+
+def test_resume_and_load_from(config_file: Path, tmp_path: Path) -> None:
+    weights = tmp_path / "w.pth"
+    weights.write_bytes(b"")
+    cfg, _ = prepare_config(RunOptions(config_file, resume="auto"))
+    assert cfg.resume
+    assert cfg.load_from is None
+    cfg, _ = prepare_config(RunOptions(config_file, resume=str(weights)))
+    assert cfg.resume
+    assert cfg.load_from == str(weights)
+    cfg, _ = prepare_config(RunOptions(config_file, load_from=str(weights)))
+    assert not cfg.resume
+    for options in (
+        RunOptions(config_file, resume="gone.pth"),
+        RunOptions(config_file, load_from="gone.pth"),
+        RunOptions(config_file, resume="auto", load_from=str(weights)),
+    ):
+        with pytest.raises(ConfigError, match=r"no file `gone\.pth`|exclude each other"):
+            prepare_config(options)
+
+
+def test_testing_takes_the_validation_set_if_there_is_no_other(config_file: Path, tmp_path: Path) -> None:
+    weights = tmp_path / "w.pth"
+    weights.write_bytes(b"")
+    cfg, _ = prepare_config(RunOptions(config_file, checkpoint=str(weights)), "test")
+    assert cfg.test_dataloader.dataset.test_mode
+    assert cfg.test_evaluator.type == "panoptic_core.PanopticQuality"
+    assert cfg.train_dataloader is None
+    assert cfg.val_dataloader is None
+    assert cfg.load_from == str(weights)
+
+
+def test_seed_amp_and_launcher(config_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cfg, _ = prepare_config(RunOptions(config_file, seed=7, amp=True))
+    assert cfg.randomness.seed == 7
+    assert cfg.optim_wrapper.type in ("panoptic_core.Bfloat16OptimWrapper", "AmpOptimWrapper")
+    monkeypatch.delenv("RANK", raising=False)
+    with pytest.raises(RuntimeError, match=r"RANK, .*torchrun --nproc_per_node=N"):
+        prepare_config(RunOptions(config_file, launcher="pytorch"))
+    for name, value in {"RANK": "0", "WORLD_SIZE": "4", "LOCAL_RANK": "0"}.items():
+        monkeypatch.setenv(name, value)
+    cfg, notes = prepare_config(RunOptions(config_file, launcher="pytorch"))
+    assert cfg.model_wrapper_cfg.type == "panoptic_core.AnyDeviceDistributedDataParallel"
+    assert not cfg.model_wrapper_cfg.find_unused_parameters
+    assert notes == []  # 2 images in each of 4 processes are the 8 of the config
+    assert os.environ["WORLD_SIZE"] == "4"
+
+
+def test_the_linear_scaling_rule(changed: Changed) -> None:
+    cfg = changed(auto_scale_lr={"base_batch_size": 8, "enable": True})
+    # 2 images x 4 processes x 3 accumulated steps = 24 = 3 x 8: three times the learning rate.
+    cfg.optim_wrapper.accumulative_counts = 3
+    assert "this run has 24. It is scaled to 0.06." in scale_learning_rate(cfg, 4)
+    assert cfg.optim_wrapper.optimizer.lr == pytest.approx(0.06)
+    assert not cfg.auto_scale_lr.enable  # MMEngine must not scale again
+
+
+def test_no_check(config_file: Path) -> None:
+    overrides = {"model.backbone.depth": "deep"}
+    prepare_config(RunOptions(config_file, check=False, cfg_options=overrides, data_root="/nowhere"))

@@ -1,0 +1,97 @@
+import os
+import socket
+import subprocess
+import sys
+
+import pytest
+import torch
+from mmengine.model import BaseModel, is_model_wrapper
+
+from panoptic_core.engine import AnyDeviceDistributedDataParallel
+from panoptic_core.engine.distributed import join_processes, world_size
+
+SCRIPT = """
+import os, sys, torch
+from torch import distributed
+from panoptic_core.engine.distributed import AnyDeviceDistributedDataParallel, join_processes, leave_processes
+launcher = sys.argv[1]
+join_processes(launcher)
+torch.manual_seed(distributed.get_rank())  # other weights in each process: DDP sends rank 0's to all
+model = AnyDeviceDistributedDataParallel(torch.nn.Linear(2, 1), device_ids=[int(os.environ["LOCAL_RANK"])])
+x = torch.full((1, 2), float(distributed.get_rank() + 1))
+model(x).sum().backward()
+# The gradient is x, and DDP takes the mean of the ranks': (1 + 2) / 2.
+assert torch.equal(model.module.weight.grad, torch.full((1, 2), 1.5)), model.module.weight.grad
+leave_processes()
+"""
+
+
+def test_two_processes_on_the_cpu() -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    here = {
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": str(port),
+        "CUDA_VISIBLE_DEVICES": "",
+        "WORLD_SIZE": "2",
+    }
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-W", "ignore", "-c", SCRIPT, "pytorch"],
+            env={**os.environ, **here, "RANK": str(rank), "LOCAL_RANK": str(rank)},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for rank in range(2)
+    ]
+    for process in processes:
+        _, errors = process.communicate(timeout=120)
+        assert process.returncode == 0, errors
+
+
+@pytest.mark.parametrize(
+    ("launcher", "names"),
+    [
+        ("slurm", ("SLURM_PROCID", "SLURM_NTASKS", "SLURM_LOCALID")),
+        ("mpi", ("OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_LOCAL_RANK")),
+    ],
+)
+def test_other_launchers_variables_become_torchs(
+    launcher: str, names: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT"):
+        monkeypatch.setenv(name, "")
+        monkeypatch.delenv(name)
+    for name, value in zip(names, "581", strict=True):
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.distributed, "is_initialized", lambda: False)
+    monkeypatch.setattr("panoptic_core.engine.distributed._first_host", lambda: "node-1")
+    started = []
+    monkeypatch.setattr(torch.distributed, "init_process_group", started.append)
+    join_processes(launcher)
+    assert started == ["gloo"]
+    assert [os.environ[name] for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK")] == ["5", "8", "1"]
+    assert os.environ["MASTER_ADDR"] == ("node-1" if launcher == "slurm" else "127.0.0.1")
+
+
+def test_the_launchers_variables_must_be_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("SLURM_PROCID", "SLURM_NTASKS", "SLURM_LOCALID"):
+        monkeypatch.delenv(name, raising=False)
+    assert world_size("none") == 1
+    with pytest.raises(RuntimeError, match=r"SLURM_PROCID, SLURM_NTASKS, SLURM_LOCALID is not set.*srun"):
+        world_size("slurm")
+
+
+def test_mmengine_knows_the_wrapper() -> None:
+    if torch.distributed.is_initialized():
+        pytest.skip("a process group is there already")
+    torch.distributed.init_process_group("gloo", init_method="tcp://127.0.0.1:0", rank=0, world_size=1)
+    try:
+        model = AnyDeviceDistributedDataParallel(torch.nn.Linear(1, 1), device_ids=[0])
+        assert is_model_wrapper(model)
+        assert model.device_ids is None
+        assert not isinstance(model, BaseModel)
+    finally:
+        torch.distributed.destroy_process_group()

@@ -1,0 +1,20 @@
+"""Evaluate a checkpoint: ``python tools/test.py CONFIG CHECKPOINT``; ``--help`` lists the options."""
+
+import sys
+
+from panoptic_core.engine.arguments import evaluation_parser, run_command, to_options
+from panoptic_core.engine.runs import evaluate
+
+
+def main() -> int:
+    """Read the arguments and evaluate."""
+    arguments = evaluation_parser().parse_args()
+    return run_command(
+        lambda: evaluate(
+            to_options(arguments), out=arguments.out, pictures=arguments.pictures, json_path=arguments.json
+        )
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
