@@ -5,6 +5,8 @@ placement and lie above all labels, so that an instance is written by a maximum:
 one histogram gives every area and one table gives every id: few passes over the image, whatever is in it.
 """
 
+from typing import Any
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -16,7 +18,7 @@ from panoptic_fusion._checks import (
     check_integer,
     check_shape,
 )
-from panoptic_fusion._windows import count_true
+from panoptic_fusion._windows import count_true, on_host
 from panoptic_fusion.paste import Window
 from panoptic_fusion.segmentation import PanopticSegmentation
 
@@ -39,31 +41,47 @@ class Canvas:
         self.void = ignore_index if 0 <= ignore_index <= MAX_LABEL else MAX_LABEL
         self.base = max(high, highest_label) + 1
 
-    def window(self, window: Window) -> Tensor:
-        """Return the codes of a window, a view."""
-        x0, y0, x1, y1 = window
-        return self.codes[y0:y1, x0:x1]
-
-    def things(self, window: Window) -> Tensor:
-        """Return where a free pixel's label is a thing, ``(h, w)`` bool."""
-        return self.window(window) < self.num_things
-
     def taken(self, window: Window, crop: Tensor) -> Tensor:
-        """Return how many pixels of a mask belong to instances already, an int64 scalar."""
-        return count_true((self.window(window) >= self.base).logical_and_(crop))
+        """Return how many pixels of a mask ``(h, w)`` bool belong to instances already, an int64 scalar."""
+        view, mask = self._read(window, crop)
+        return count_true((view >= self.base) & mask)
 
-    def place(self, turn: int, window: Window, crop: Tensor, keep: Tensor) -> None:
+    def on_things(self, window: Window, crop: Tensor) -> Tensor:
+        """Return how many pixels of a mask are free and have the label of a thing, an int64 scalar."""
+        view, mask = self._read(window, crop)
+        return count_true((view < self.num_things) & mask)
+
+    def place(
+        self,
+        turn: int,
+        window: Window,
+        crop: Tensor,
+        *,
+        keep: Tensor | None = None,
+        only_things: bool = False,
+    ) -> None:
         """Give the free pixels of a mask to the instance of this turn.
 
         Args:
             turn: 0, 1, ... in the order of placement, below the capacity.
             window: Where the mask lies.
             crop: ``(h, w)`` bool.
-            keep: Bool scalar on the device: false leaves the canvas as it is, without waiting for the device.
+            keep: Bool scalar on the device: false leaves the canvas as it is, without waiting for a GPU.
+            only_things: Leave out the pixels whose label is no thing.
         """
-        view = self.window(window)
-        code = keep.to(torch.int32) * self.code(turn)
-        torch.maximum(view, crop.to(torch.int32).mul_(code), out=view)
+        view, mask = self._read(window, crop)
+        if only_things:
+            mask = mask & (view < self.num_things)
+        if isinstance(view, Tensor):
+            code = view.new_full((), self.code(turn))
+            torch.maximum(view, mask * (code if keep is None else code * keep), out=view)
+        elif keep is None or keep:
+            np.maximum(view, mask * np.int32(self.code(turn)), out=view)
+
+    def _read(self, window: Window, crop: Tensor) -> tuple[Any, Any]:
+        """Return the codes of a window, a view, and the mask, both in the form of `on_host`."""
+        x0, y0, x1, y1 = window
+        return on_host(self.codes[y0:y1, x0:x1]), on_host(crop)
 
     def code(self, turn: int) -> int:
         """Return the code of the instance that is placed at this turn."""

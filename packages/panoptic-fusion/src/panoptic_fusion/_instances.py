@@ -17,7 +17,7 @@ from panoptic_fusion._checks import (
     check_label_range,
     check_shape,
 )
-from panoptic_fusion._windows import count_true
+from panoptic_fusion._windows import count_true, on_host
 from panoptic_fusion.box_masks import BoxMasks
 from panoptic_fusion.paste import Window
 
@@ -78,7 +78,7 @@ class MaskReader:
             return torch.zeros((), dtype=torch.int64, device=self.masks.device)
         first = self.crop_again(i)[y0 - ay0 : y1 - ay0, x0 - ax0 : x1 - ax0]
         second = self.crop_again(j)[y0 - by0 : y1 - by0, x0 - bx0 : x1 - bx0]
-        return count_true(first & second)
+        return count_true(on_host(first) & on_host(second))
 
 
 def read_instances(

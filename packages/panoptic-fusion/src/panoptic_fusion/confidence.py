@@ -87,7 +87,7 @@ def fuse_by_confidence(
     for turn, (i, crop) in enumerate(zip(order, reader.crops(order), strict=True)):
         window = reader.windows[i]  # crop: (h, w)
         keep = _overlap(canvas.taken(window, crop), count_true(crop)) <= overlap_threshold
-        canvas.place(turn, window, crop, keep)
+        canvas.place(turn, window, crop, keep=keep)
     return canvas.finish(instances.labels[order], instances.scores[order], stuff_area_limit=stuff_area_limit)
 
 

@@ -135,13 +135,11 @@ def fuse_by_mask_guidance(
     order = [i for i in order if guided[i] / areas[i] > guidance_threshold]
     if measure == "iou":
         order = _without_rivals(instances, order, areas, overlap_threshold)
-    yes = torch.ones((), dtype=torch.bool, device=sem_seg.device)
     for turn, i in enumerate(order):
-        crop, window = reader.crop_again(i), reader.windows[i]  # (h, w)
-        keep = yes
+        crop, window, keep = reader.crop_again(i), reader.windows[i], None  # (h, w)
         if measure == "coverage":
             keep = canvas.taken(window, crop).double() / int(areas[i]) < overlap_threshold
-        canvas.place(turn, window, crop & canvas.things(window) if clip else crop, keep)
+        canvas.place(turn, window, crop, keep=keep, only_things=clip)
     if stuff_labels is not None:
         canvas.relabel_things(stuff_labels)
     return canvas.finish(instances.labels[order], instances.scores[order], stuff_area_limit=stuff_area_limit)
@@ -153,8 +151,7 @@ def _measure(canvas: Canvas, instances: Instances, order: list[int]) -> tuple[np
     counts = []
     for i, crop in zip(order, reader.crops(order), strict=True):
         reader.keep(i, crop)
-        on_things = canvas.things(reader.windows[i]).logical_and_(crop)
-        counts.append(torch.stack([count_true(crop), count_true(on_things)]))
+        counts.append(torch.stack([count_true(crop), canvas.on_things(reader.windows[i], crop)]))
     table = np.zeros((2, len(instances.labels)), dtype=np.int64)
     if counts:
         table[:, order] = torch.stack(counts, dim=1).cpu().numpy()

@@ -161,11 +161,18 @@ def _paste(probs: Tensor, rows: Tensor, columns: Tensor, threshold: float) -> Te
     height, width = rows.shape[0], columns.shape[0]
     step = max(1, _PIXELS_AT_ONCE // max(width, 1))
     if height <= step:
-        return rows @ stretched >= threshold
+        return _at_least(rows @ stretched, threshold)
     out = torch.empty(height, width, dtype=torch.bool, device=probs.device)
     for top in range(0, height, step):
-        torch.ge(rows[top : top + step] @ stretched, threshold, out=out[top : top + step])
+        out[top : top + step] = _at_least(rows[top : top + step] @ stretched, threshold)
     return out
+
+
+def _at_least(values: Tensor, threshold: float) -> Tensor:
+    """Return ``values >= threshold``; on the host by NumPy, see `panoptic_fusion._windows.on_host`."""
+    if values.device.type == "cpu":
+        return torch.from_numpy(values.numpy() >= threshold)
+    return values >= threshold
 
 
 def _float32_products_are_exact(device: torch.device) -> bool:

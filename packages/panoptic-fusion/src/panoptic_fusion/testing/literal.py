@@ -91,7 +91,7 @@ def fuse_by_mask_guidance_literally(
     stuff_area_limit: int = 0,
     ignore_index: int = 255,
 ) -> PanopticSegmentation:
-    """Do what `panoptic_fusion.fuse_by_mask_guidance` promises, over ``(N, H, W)`` bool masks and their boxes."""
+    """Do what `panoptic_fusion.fuse_by_mask_guidance` promises, over ``(N, H, W)`` masks and their boxes."""
     order = [
         i
         for i in torch.argsort(scores, descending=True, stable=True).tolist()
