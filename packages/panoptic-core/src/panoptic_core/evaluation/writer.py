@@ -67,7 +67,6 @@ class PanopticWriter(PerImageMetric):
         target = self.out / "panoptic.json"
         with atomic_path(target) as path:
             path.write_text(json.dumps(content), encoding="utf-8")
-        print_log(
-            f"Predictions of {len(records)} images: `{target}` and `{target.with_suffix('')}/`", "current"
-        )
+        where = f"`{target}` and `{target.with_suffix('')}/`"
+        print_log(f"Predictions of {len(records)} images: {where}", logger="current")
         return {}

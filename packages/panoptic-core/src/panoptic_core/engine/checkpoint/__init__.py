@@ -1,6 +1,6 @@
 """Checkpoints: loaded without running what is in them, saved without ever losing the last whole one."""
 
-from panoptic_core.engine.checkpoint.atomic import find_resumable, is_whole
+from panoptic_core.engine.checkpoint.atomic import as_checkpoint, find_resumable, is_whole
 from panoptic_core.engine.checkpoint.by_name import WeightMatch, match_weights, state_dict_of
 from panoptic_core.engine.checkpoint.errors import (
     BrokenCheckpointError,
@@ -16,6 +16,7 @@ __all__ = [
     "CheckpointError",
     "UnsafeCheckpointError",
     "WeightMatch",
+    "as_checkpoint",
     "categories_of",
     "find_resumable",
     "install_safe_loading",

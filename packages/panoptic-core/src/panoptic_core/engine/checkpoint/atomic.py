@@ -77,6 +77,22 @@ def find_resumable(folder: str | Path) -> Path | None:
     return None
 
 
+def as_checkpoint(place: str | Path) -> str:
+    """Return a checkpoint's path or address; of a folder, the newest whole checkpoint in it.
+
+    Raises:
+        FileNotFoundError: If the folder has none.
+    """
+    folder = Path(place).expanduser()
+    if not folder.is_dir():
+        return str(place)
+    found = find_resumable(folder)
+    if found is None:
+        msg = f"Expected a whole checkpoint (*.pth) in the folder `{place}`, but there is none."
+        raise FileNotFoundError(msg)
+    return str(found)
+
+
 def _candidates(folder: Path) -> list[Path]:
     found = [path for path in folder.glob("*.pth") if not path.name.startswith("best_")]
     found.sort(key=_progress, reverse=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ from mmengine.config import Config
 from mmengine.hooks import CheckpointHook
 from mmengine.runner import LogProcessor
 
+from panoptic_core.engine.checkpoint import as_checkpoint
 from panoptic_core.engine.config.check import check_config
 from panoptic_core.engine.config.components import resolve
 from panoptic_core.engine.config.data import set_data_root
@@ -30,7 +31,7 @@ class RunOptions:
 
     Attributes:
         config: The config file.
-        checkpoint: Weights to test.
+        checkpoint: Weights to test; here and below a folder stands for its newest whole checkpoint.
         work_dir: Where results go; by default the config's, else ``work_dirs/NAME_OF_THE_CONFIG``.
         data_root: The data root of every data set.
         resume: ``"auto"`` for the newest whole checkpoint in the work folder, or a checkpoint.
@@ -71,6 +72,10 @@ def prepare_config(options: RunOptions, task: str = "train") -> tuple[Config, li
         ConfigError: With all mistakes at once.
     """
     cfg = load_config(options.config)
+    places = ("checkpoint", "resume", "load_from")
+    given = {name: getattr(options, name) for name in places if getattr(options, name) not in (None, AUTO)}
+    found: dict[str, Any] = {name: as_checkpoint(place) for name, place in given.items()}
+    options = replace(options, **found)
     if task == "test":
         _only_test(cfg)
     problems = apply_overrides(cfg, options.cfg_options, task)
