@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from panoptic_data.generator.colours import PACKS, vary
 from panoptic_data.generator.dice import Dice
 from panoptic_data.generator.placing import KINDS, Kind, Room, Spot
 from panoptic_data.generator.settings import THING_WEIGHTS, SceneSettings
@@ -14,7 +15,13 @@ from panoptic_data.generator.stuff.plants import draw_bush, draw_tree
 from panoptic_data.generator.things.bicycle import draw_bicycle
 from panoptic_data.generator.things.car import draw_car
 from panoptic_data.generator.things.dog import draw_dog
-from panoptic_data.generator.things.person import choose_figure, draw_backpack, draw_person, draw_rider
+from panoptic_data.generator.things.person import (
+    choose_figure,
+    draw_backpack,
+    draw_person,
+    draw_rider,
+    draw_straps,
+)
 from panoptic_data.generator.things.signals import draw_traffic_light, draw_traffic_sign
 
 SMALL_PACK = 0.068  # a backpack that would be narrower than this share of the short side is rarely worn
@@ -152,9 +159,14 @@ class Cast:
         dice, camera = self.dice, self.stage.camera
         figure = choose_figure(dice)
         thin, flip = self.room.thin(spot), dice.chance(0.5)
-        person = self.room.stand("person", draw_person(figure, thin), spot, KINDS["person"], flip=flip)
+        sketch = draw_person(figure, thin)
         size = 0.5 * figure.height / 1.8 / thin / min(camera.height, camera.width)
-        chance = self.settings.backpack * (1.0 if size >= SMALL_PACK else 0.1)
-        if figure.view != "front" and dice.chance(chance):
-            pack = draw_backpack(dice, figure, thin).stand(camera, spot.x, spot.z, flip=flip)
+        often = {"side": 1.0, "back": 0.5, "front": 0.0}[figure.view]
+        worn = dice.chance(self.settings.backpack * often * (1.0 if size >= SMALL_PACK else 0.1))
+        colour = vary(dice, dice.pick(PACKS))
+        if worn:
+            sketch.extend(draw_straps(figure, colour, thin))
+        person = self.room.stand("person", sketch, spot, KINDS["person"], flip=flip)
+        if worn:
+            pack = draw_backpack(figure, colour, thin).stand(camera, spot.x, spot.z, flip=flip)
             self.stage.standing.append(Layer("backpack", pack, spot.z, is_thing=True, worn_on=person))

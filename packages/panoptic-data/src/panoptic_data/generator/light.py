@@ -59,7 +59,7 @@ def to_rgb(colour: Colour) -> tuple[int, int, int]:
 
 def choose_light(dice: Dice) -> Light:
     """Draw the light of a scene: noon, low sun, overcast or dusk."""
-    kind = dice.weighted(("noon", "low sun", "overcast", "dusk"), (0.4, 0.25, 0.2, 0.15))
+    kind = dice.weighted(("noon", "low sun", "overcast", "dusk"), (0.42, 0.26, 0.2, 0.12))
     side = dice.sign()
     gain = dice.between(0.9, 1.1)
     if kind == "noon":
@@ -69,7 +69,7 @@ def choose_light(dice: Dice) -> Light:
     elif kind == "overcast":
         tint, top, low, shadow, slant = (0.86, 0.88, 0.9), (158, 168, 180), (206, 210, 214), 0.0, 0.0
     else:
-        tint, top, low, shadow, slant = (0.62, 0.62, 0.74), (56, 66, 118), (214, 146, 128), 0.12, 1.0
+        tint, top, low, shadow, slant = (0.68, 0.67, 0.78), (56, 66, 118), (214, 146, 128), 0.12, 1.0
     bright = 1 + 0.5 * shadow
     dull = 1 - 0.4 * shadow
     return Light(

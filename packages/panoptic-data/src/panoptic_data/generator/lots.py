@@ -15,8 +15,9 @@ from panoptic_data.generator.stuff.walls import (
     draw_roof,
 )
 
-LOTS = ("house", "park", "fence")
-LOT_WEIGHTS = (0.5, 0.2, 0.3)
+LOTS = ("house", "fence", "park")
+GREEN_WEIGHTS, TOWN_WEIGHTS = (0.4, 0.35, 0.25), (0.6, 0.4, 0.0)
+FAR_LOT = 14.0  # from here on all is houses (or park): a fence would be a sliver
 HOUSE_DEPTH = 7.0
 
 
@@ -36,7 +37,7 @@ def close_view(dice: Dice, stage: Stage, far: float, *, woods: bool) -> None:
         x += length
 
 
-def line_side(dice: Dice, stage: Stage, line: float, side: int, far: float) -> None:
+def line_side(dice: Dice, stage: Stage, line: float, side: int, far: float, *, green: bool) -> None:
     """Line one side of a street that leads away from the camera, from far to near.
 
     Args:
@@ -45,14 +46,17 @@ def line_side(dice: Dice, stage: Stage, line: float, side: int, far: float) -> N
         line: Where the lots begin, in metres to the right.
         side: -1 = left side of the street, 1 = right side.
         far: Where the view ends.
+        green: Whether there are lawns.
     """
     camera, light = stage.camera, stage.light
     tone = light.sunny[1] if side < 0 else light.sunny[0]
     borders = [1.3]
     while borders[-1] < far:
-        borders.append(min(far, borders[-1] + dice.between(6.0, 12.0)))
+        borders.append(min(far, borders[-1] + dice.between(8.0, 14.0)))
     for near, end in reversed(list(itertools.pairwise(borders))):
-        kind = dice.weighted(LOTS, LOT_WEIGHTS)
+        kind = dice.weighted(LOTS, GREEN_WEIGHTS if green else TOWN_WEIGHTS)
+        if near > FAR_LOT and kind == "fence":
+            kind = "house"
         middle = (near + end) / 2
         pixel = 0.6 * middle * middle / (camera.focal * max(1.0, abs(line)))
         face = _receding(stage, line, near)
@@ -72,20 +76,21 @@ def line_side(dice: Dice, stage: Stage, line: float, side: int, far: float) -> N
             stage.fixed.append(Layer("fence", draw_fence(dice, face, end - near, tone, pixel), near))
 
 
-def line_far_side(dice: Dice, stage: Stage, line: float) -> None:
+def line_far_side(dice: Dice, stage: Stage, line: float, *, green: bool) -> None:
     """Line the far side of a street that is seen from its near side.
 
     Args:
         dice: Random numbers of the scene.
         stage: Its ``fixed`` layers grow.
         line: Distance at which the lots begin.
+        green: Whether there are lawns.
     """
     camera = stage.camera
     left, right = camera.reach(line)
     x = left - dice.between(0.0, 6.0)
     while x < right:
-        length = dice.between(5.0, 9.0)
-        kind = dice.weighted(LOTS, LOT_WEIGHTS)
+        length = dice.between(6.0, 10.0)
+        kind = dice.weighted(LOTS, GREEN_WEIGHTS if green else TOWN_WEIGHTS)
         if kind == "house":
             house = House(dice, lamps=stage.light.lamps, floors=dice.weighted((1, 2, 3), (0.4, 0.45, 0.15)))
             _add_house(stage, dice, house, x, length, line)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
-from PIL import Image, ImageChops, ImageDraw, ImageFilter
+from PIL import Image, ImageDraw, ImageFilter
 
 from panoptic_data.generator.camera import Camera
 from panoptic_data.generator.dice import Dice
@@ -81,7 +81,7 @@ def paint(stage: Stage, layers: list[Layer], dice: Dice, fine: int) -> np.ndarra
     for layer in layers:
         if id(layer) in ground:
             _fill(draw, layer, light, 0.05, fine)
-    canvas.paste((16, 18, 30), mask=_shadows(stage, canvas.size, fine))
+    _cast_shadows(canvas, stage, fine)
     for layer in layers:
         if id(layer) not in ground:
             _fill(draw, layer, light, light.haze_at(layer.depth), fine)
@@ -104,41 +104,39 @@ def _fill(draw: ImageDraw.ImageDraw, layer: Layer, light: Light, haze: float, fi
 
 
 def _sky(camera: Camera, light: Light, dice: Dice, fine: int) -> Image.Image:
-    rows = max(2, int(camera.horizon) + 2)
-    share = np.linspace(0, 1, 32)[:, None]
+    """Return a canvas of the fine size with sky and clouds down to the horizon; both are soft."""
+    width, rows = camera.width, max(2, int(camera.horizon) + 2)
+    share = np.linspace(0, 1, rows)[:, None]
     column = np.array(light.sky_top) * (1 - share) + np.array(light.sky_low) * share
     strip = Image.fromarray(np.clip(column + 0.5, 0, 255).astype(np.uint8)[:, None, :])
-    canvas = Image.new("RGB", (camera.width * fine, camera.height * fine), to_rgb(light.sky_low))
-    canvas.paste(strip.resize((camera.width * fine, rows * fine), Image.Resampling.BILINEAR))
+    sky = strip.resize((width, rows), Image.Resampling.NEAREST)
     if light.clouds:
-        mask = Image.new("L", (camera.width, camera.height))
+        mask = Image.new("L", sky.size)
         pen = ImageDraw.Draw(mask)
-        unit = min(camera.width, camera.height)
+        unit = min(width, camera.height)
         for _ in range(light.clouds):
-            x, y = dice.between(0, camera.width), dice.between(0.02, 0.8) * camera.horizon
+            x, y = dice.between(0, width), dice.between(0.02, 0.8) * camera.horizon
             size = unit * dice.between(0.05, 0.1)
             for _ in range(6):
                 cx, cy = x + size * dice.between(-2.2, 2.2), y + size * dice.between(-0.3, 0.2)
                 rx, ry = size * dice.between(0.7, 1.3), size * dice.between(0.25, 0.5)
                 pen.ellipse([cx - rx, cy - ry, cx + rx, cy + ry], fill=int(dice.between(150, 215)))
-        mask = mask.filter(ImageFilter.GaussianBlur(0.012 * unit)).resize(
-            canvas.size, Image.Resampling.BILINEAR
-        )
-        white = light.tone((250, 250, 250), 0.4)
-        canvas.paste(white, mask=mask)
+        mask = mask.filter(ImageFilter.GaussianBlur(0.012 * unit))
+        sky.paste(light.tone((250, 250, 250), 0.4), mask=mask)
+    canvas = Image.new("RGB", (width * fine, camera.height * fine), to_rgb(light.sky_low))
+    canvas.paste(sky.resize((width * fine, rows * fine), Image.Resampling.BILINEAR))
     return canvas
 
 
-def _shadows(stage: Stage, size: tuple[int, int], fine: int) -> Image.Image:
-    """Return the darkness of the ground as an "L" image of the fine size."""
+def _cast_shadows(canvas: Image.Image, stage: Stage, fine: int) -> None:
+    """Darken the ground, from the horizon down."""
     camera = stage.camera
-    mask = Image.new("L", (camera.width * 2, camera.height * 2))
+    first = min(camera.height - 1, max(0, int(camera.horizon)))
+    mask = Image.new("L", (camera.width * 2, (camera.height - first) * 2))
     pen = ImageDraw.Draw(mask)
     level = int(255 * max(0.22, stage.light.shadow))
     for points in stage.shadows:
-        pen.polygon([(x * 2, y * 2) for x, y in points], fill=level)
+        pen.polygon([(x * 2, (y - first) * 2) for x, y in points], fill=level)
     soft = mask.filter(ImageFilter.GaussianBlur(1.2 * min(camera.height, camera.width) / 128))
-    # Nothing falls on the sky: the ground begins at the horizon.
-    limit = Image.new("L", mask.size)
-    limit.paste(255, (0, int(camera.horizon * 2), mask.width, mask.height))
-    return ImageChops.darker(soft, limit).resize(size, Image.Resampling.BILINEAR)
+    large = soft.resize((canvas.width, (camera.height - first) * fine), Image.Resampling.BILINEAR)
+    canvas.paste((16, 18, 30), (0, first * fine), mask=large)

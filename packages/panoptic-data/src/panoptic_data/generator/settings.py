@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import Any, Literal
 
-GENERATOR_VERSION = "3"
+GENERATOR_VERSION = "4"
 """Part of every cache key; raised whenever a change alters a single byte of the output."""
 
 DEFAULT_SIZE = (128, 192)
@@ -26,17 +26,17 @@ class SceneSettings:
     short side of the image, so that they mean the same at every size.
     """
 
-    things: tuple[int, int] = (4, 8)
+    things: tuple[int, int] = (4, 7)
     """Smallest and largest number of things to place (some find no room)."""
-    person: float = 3.2
-    car: float = 2.2
+    person: float = 2.8
+    car: float = 2.0
     bicycle: float = 1.5
-    dog: float = 1.2
-    traffic_light: float = 1.1
-    traffic_sign: float = 1.1
-    backpack: float = 0.75
-    """Chance that a person seen from behind or from the side wears one."""
-    company: float = 0.3
+    dog: float = 1.6
+    traffic_light: float = 1.3
+    traffic_sign: float = 1.4
+    backpack: float = 0.85
+    """Chance that a person seen from the side wears one; a person seen from behind does half as often."""
+    company: float = 0.2
     """Chance that a person has others close by: crowded, yet separable."""
     rider: float = 0.2
     """Chance that a bicycle is ridden: a person on top of it."""
@@ -48,7 +48,7 @@ class SceneSettings:
     """Chance that the bottom shows the bonnet of the car that carries the camera: void."""
     across: float = 0.45
     """Share of scenes that look across the street; the others look along it."""
-    trees: tuple[int, int] = (1, 3)
+    trees: tuple[int, int] = (0, 2)
     """Smallest and largest number of trees and bushes among the things."""
     far: float = 0.08
     """Share of things placed farther away than usual: the small ones."""
@@ -58,7 +58,7 @@ class SceneSettings:
     """A thing is left out where less than this share of it would be seen."""
     min_thing_area: float = 0.0022
     """A thing is left out where less than this area of it would be seen."""
-    min_stuff_area: float = 0.01
+    min_stuff_area: float = 0.02
     """A stuff segment smaller than this becomes void: too small to label."""
     instance_masks: Literal["worn", "full"] = "worn"
     """What a mask in ``instances.json`` covers. ``"worn"``: what is seen, plus what lies under its own worn

@@ -12,6 +12,7 @@ from panoptic_data.generator.stuff.ground import NEAR, Ground
 
 AWAY = math.pi / 2
 LEFTWARD, RIGHTWARD = math.pi, 0.0
+GREEN = 0.55  # share of streets with lawns; the others have none, so that grass is ample or absent
 
 
 def build_stage(dice: Dice, height: int, width: int, settings: SceneSettings) -> Stage:
@@ -28,10 +29,10 @@ def build_stage(dice: Dice, height: int, width: int, settings: SceneSettings) ->
     camera = Camera(
         height=height,
         width=width,
-        focal=unit * dice.between(0.95, 1.15),
+        focal=unit * dice.between(1.1, 1.3),
         horizon=height * dice.between(0.38, 0.46),
         centre=width * (0.5 if across else dice.between(0.36, 0.64)),
-        eye=dice.between(1.9, 2.4),
+        eye=dice.between(1.8, 2.1),
     )
     stage = Stage(camera, choose_light(dice))
     if across:
@@ -46,34 +47,35 @@ def _along(dice: Dice, stage: Stage) -> None:
     ground = Ground(stage.camera, dice)
     far = dice.between(26.0, 40.0)
     shift = dice.between(-1.6, 1.6)
-    half, walk = dice.between(2.5, 3.2), dice.between(2.0, 2.7)
+    green = dice.chance(GREEN)
+    half = dice.between(2.3, 2.9)
+    walk, verge = (dice.between(1.4, 1.9), dice.between(3.0, 5.0)) if green else (dice.between(2.0, 2.7), 0.0)
     left, right = -half - shift, half - shift
     stage.ground.append(Layer("grass", ground.grass(far), far))
     stage.ground.append(Layer("road", ground.road_along(dice, left, right, far), far))
     close_view(dice, stage, far, woods=dice.chance(0.5))
     deep = far - 5.0
     for side, edge in ((-1, left), (1, right)):
-        verge = dice.between(1.4, 2.6) if dice.chance(0.5) else 0.0
         outer = edge + side * walk
         line = outer + side * verge
         x0, x1 = min(edge, outer), max(edge, outer)
         kerb = "right" if side < 0 else "left"
         stage.ground.append(Layer("sidewalk", ground.pavement_strip(x0, x1, NEAR, far, kerb=kerb), far))
-        line_side(dice, stage, line, side, far)
+        line_side(dice, stage, line, side, far, green=green)
         # Right-hand traffic: cars on the right drive away and show their tail.
         heading = AWAY * side
         lane, parked = edge - side * half * 0.5, edge - side * 0.95
-        stage.open("person", Zone(x0 + 0.3, x1 - 0.3, 5.0, 12.5, deep))
-        stage.open("crowd", Zone(x0 + 0.3, x1 - 0.3, 7.0, 12.5, deep))
-        stage.open("sign", Zone(edge + side * 0.3, edge + side * 0.5, 6.0, 13.0, deep))
-        stage.open("dog", Zone(x0 + 0.3, x1 - 0.3, 4.6, 9.0, 14.0))
+        stage.open("person", Zone(x0 + 0.3, x1 - 0.3, 5.2, 11.5, deep))
+        stage.open("crowd", Zone(x0 + 0.3, x1 - 0.3, 7.0, 11.5, deep))
+        stage.open("sign", Zone(edge + side * 0.3, edge + side * 0.5, 6.0, 12.0, deep))
+        stage.open("dog", Zone(x0 + 0.3, x1 - 0.3, 5.0, 8.5, 14.0))
         stage.open("bicycle", Zone(x0 + 0.5, x1 - 0.5, 5.0, 10.5, deep))
         stage.open("clutter", Zone(outer - side * 0.5, outer - side * 0.3, 5.0, 12.0))
         weight = 1.5 if verge else 0.6
         stage.open("tree", Zone(outer - side * 0.2, line + side * 0.2, 8.0, 24.0, weight=weight))
-        stage.open("car", Zone(lane - 0.2, lane + 0.2, 7.5, 18.0, deep, heading))
+        stage.open("car", Zone(lane - 0.2, lane + 0.2, 7.5, 16.0, deep, heading))
         against = -1 if dice.chance(0.3) else 1
-        stage.open("car", Zone(parked - 0.1, parked + 0.1, 7.0, 16.0, deep, heading * against))
+        stage.open("car", Zone(parked - 0.1, parked + 0.1, 7.0, 14.0, deep, heading * against))
     stage.open("person", Zone(left + 0.5, right - 0.5, 5.0, 11.0, deep, weight=0.8))
     stage.open("bicycle", Zone(left + 0.6, right - 0.6, 5.5, 10.0, deep, weight=0.7))
     stage.open("dog", Zone(left + 0.5, right - 0.5, 5.0, 8.0, 14.0, weight=0.4))
@@ -87,10 +89,10 @@ def _across(dice: Dice, stage: Stage) -> None:
     ground = Ground(camera, dice)
     z1 = dice.between(3.8, 5.0)
     z2 = z1 + dice.between(3.8, 4.8)
-    z3 = z2 + dice.between(2.0, 2.8)
-    verge = dice.between(1.6, 3.0) if dice.chance(0.5) else 0.0
+    z3 = z2 + dice.between(2.4, 3.2)
+    verge = dice.between(4.0, 6.0) if dice.chance(GREEN) else 0.0
     line = z3 + verge
-    far = line + dice.between(9.0, 14.0)
+    far = line + dice.between(8.0, 12.0)
     reach = max(-camera.reach(far)[0], camera.reach(far)[1]) * 1.2
     stage.ground.append(Layer("grass", ground.grass(far), far))
     stage.ground.append(Layer("sidewalk", ground.pavement_strip(-reach, reach, z2, z3, kerb="near"), z3))
@@ -99,7 +101,7 @@ def _across(dice: Dice, stage: Stage) -> None:
     near = ground.grass(z1) if lawn else ground.pavement_strip(-reach, reach, NEAR, z1, kerb="far")
     stage.ground.append(Layer("grass" if lawn else "sidewalk", near, z1))
     close_view(dice, stage, far, woods=True)
-    line_far_side(dice, stage, line)
+    line_far_side(dice, stage, line, green=verge > 0)
     lane = (z2 - z1) / 4
     near_edge = max(4.0, z1 - 0.3)
     stage.open("person", Zone(-reach, reach, z2 + 0.3, z3 - 0.3))

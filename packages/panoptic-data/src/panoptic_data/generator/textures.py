@@ -64,6 +64,6 @@ def add_camera(dice: Dice, image: np.ndarray, *, noise: float, soft: bool) -> np
         picture = Image.fromarray(np.clip(image, 0, 255).astype(np.uint8))
         image = np.asarray(picture.filter(ImageFilter.GaussianBlur(dice.between(0.3, 0.6))), np.float32)
     height, width, _ = image.shape
-    level = noise * dice.between(3.0, 9.0)
+    level = noise * dice.between(2.0, 8.0)
     grain = np.stack([dice.grid(height, width) for _ in range(3)], axis=-1)
     return np.clip(image + grain * level + 0.5, 0, 255).astype(np.uint8)

@@ -49,7 +49,7 @@ def test_a_backpack_is_on_the_back(view: str) -> None:
     dice = Dice(5)
     figure = choose_figure(dice, view)
     body = draw_person(figure, 0.02).bounds() or (0.0, 0.0, 0.0, 0.0)
-    x0, y0, x1, y1 = draw_backpack(dice, figure, 0.02).bounds() or (0.0, 0.0, 0.0, 0.0)
+    x0, y0, x1, y1 = draw_backpack(figure, (200.0, 90.0, 30.0), 0.02).bounds() or (0.0, 0.0, 0.0, 0.0)
     assert 0.4 * figure.height < y0 < y1 < 0.9 * figure.height
     assert x1 - x0 < body[2] - body[0] + 0.4
     if view == "side":  # the person looks to the right

@@ -182,7 +182,7 @@ def draw_fence(dice: Dice, face: Face, length: float, tone: float, pixel: float)
     """Draw a wooden fence of planks on a low stone foot."""
     sketch = Sketch()
     wood = shade(vary(dice, dice.pick(PLANKS), 10), tone)
-    tall = dice.between(1.7, 2.1)
+    tall = dice.between(2.15, 2.4)  # above the eye: no ground is seen behind it
     sketch.polygon([face(0, -0.1), face(length, -0.1), face(length, tall), face(0, tall)], wood)
     step = max(0.3, 2.5 * pixel)
     for k in range(1, int(length / step)):

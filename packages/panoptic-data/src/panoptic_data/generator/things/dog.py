@@ -36,4 +36,4 @@ def draw_dog(dice: Dice, thin: float) -> Sketch:
             dice.pick(((200, 40, 40), (40, 90, 200))),
             solid=False,
         )
-    return sketch.moved(0.0, 0.0, 1.0, long_legs)
+    return sketch.moved(0.0, 0.0, 1.15, 1.15 * long_legs)

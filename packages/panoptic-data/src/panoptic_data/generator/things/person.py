@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from panoptic_data.generator.colours import HAIR, PACKS, SHIRTS, SKIN, TROUSERS, Colour, shade, vary
+from panoptic_data.generator.colours import HAIR, SHIRTS, SKIN, TROUSERS, Colour, shade, vary
 from panoptic_data.generator.dice import Dice
 from panoptic_data.generator.sketch import Sketch
 
@@ -37,7 +37,7 @@ def choose_figure(dice: Dice, view: str | None = None) -> Figure:
     """Draw the looks of a person."""
     child = dice.chance(0.12)
     return Figure(
-        view=view or dice.weighted(VIEWS, (0.3, 0.35, 0.35)),
+        view=view or dice.weighted(VIEWS, (0.25, 0.25, 0.5)),
         height=dice.between(1.2, 1.4) if child else dice.between(1.62, 1.88),
         stride=dice.between(0.1, 1.0),
         skirt=dice.chance(0.22),
@@ -94,17 +94,24 @@ def draw_person(figure: Figure, thin: float) -> Sketch:
     return sketch.moved(0.0, 0.0, scale, scale)
 
 
-def draw_backpack(dice: Dice, figure: Figure, thin: float) -> Sketch:
+def draw_straps(figure: Figure, colour: Colour, thin: float) -> Sketch:
+    """Draw the strap of a backpack on the chest of a person seen from the side; it belongs to the person."""
+    sketch = Sketch(thin * 1.8 / figure.height)
+    if figure.view == "side":
+        sketch.stroke([(-0.13, 1.44), (0.04, 1.38), (0.04, 1.16), (-0.12, 1.0)], 0.07, shade(colour, 0.68))
+    scale = figure.height / 1.8
+    return sketch.moved(0.0, 0.0, scale, scale)
+
+
+def draw_backpack(figure: Figure, colour: Colour, thin: float) -> Sketch:
     """Draw the backpack of a person seen from behind or from the side, in the person's coordinates."""
     sketch = Sketch(thin * 1.8 / figure.height)
-    colour = vary(dice, dice.pick(PACKS))
     dark, light = shade(colour, 0.68), shade(colour, 1.18)
     if figure.view == "side":
         sketch.polygon(
             [(-0.12, 0.90), (-0.40, 0.90), (-0.50, 1.0), (-0.49, 1.30), (-0.38, 1.46), (-0.12, 1.50)], colour
         )
         sketch.polygon([(-0.50, 0.95), (-0.57, 1.0), (-0.56, 1.18), (-0.48, 1.22)], dark)
-        sketch.stroke([(-0.13, 1.46), (0.05, 1.38), (0.04, 1.16), (-0.12, 1.0)], 0.07, dark)
     else:
         sketch.polygon(
             [(-0.25, 0.86), (0.25, 0.86), (0.29, 0.95), (0.28, 1.32), (0.18, 1.48), (-0.18, 1.48),

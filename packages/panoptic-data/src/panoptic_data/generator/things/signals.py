@@ -45,42 +45,42 @@ def draw_traffic_light(dice: Dice, thin: float) -> Sketch:
 def draw_traffic_sign(dice: Dice, thin: float) -> Sketch:
     """Draw a traffic sign on its pole: a limit, a warning, a stop, a blue square or a blue disc."""
     sketch = Sketch(thin)
-    y = dice.between(2.0, 2.35)
-    sketch.box(-0.06, 0.0, 0.06, y, (136, 140, 144))
+    y = dice.between(1.95, 2.2)
+    sketch.box(-0.08, 0.0, 0.08, y, (136, 140, 144))
     red, white, blue, dark = (208, 28, 36), (244, 244, 240), (24, 84, 176), (36, 36, 40)
     kind = dice.pick(("limit", "warning", "stop", "crossing", "way", "no entry"))
     if kind == "limit":
-        sketch.ellipse(0, y, 0.46, red, corners=18)
-        sketch.ellipse(0, y, 0.33, white, corners=18, solid=False)
-        for x in (-0.13, 0.13):
-            sketch.ellipse(x, y, 0.10, dark, tall=0.16, solid=False)
-            sketch.ellipse(x, y, 0.04, white, tall=0.09, corners=8, solid=False)
+        sketch.ellipse(0, y, 0.55, red, corners=18)
+        sketch.ellipse(0, y, 0.40, white, corners=18, solid=False)
+        for x in (-0.16, 0.16):
+            sketch.ellipse(x, y, 0.12, dark, tall=0.19, solid=False)
+            sketch.ellipse(x, y, 0.05, white, tall=0.11, corners=8, solid=False)
     elif kind == "warning":
-        for size, colour in ((0.56, red), (0.36, white)):
+        for size, colour in ((0.66, red), (0.43, white)):
             points = [
                 (size * math.sin(k * math.tau / 3), y + size * math.cos(k * math.tau / 3)) for k in range(3)
             ]
             sketch.polygon(points, colour, solid=size > 0.5)
-        sketch.box(-0.05, y - 0.04, 0.05, y + 0.2, dark, solid=False)
-        sketch.box(-0.05, y - 0.14, 0.05, y - 0.07, dark, solid=False)
+        sketch.box(-0.05, y - 0.04, 0.05, y + 0.24, dark, solid=False)
+        sketch.box(-0.05, y - 0.17, 0.05, y - 0.09, dark, solid=False)
     elif kind == "stop":
-        for size, colour in ((0.50, white), (0.45, red)):
-            sketch.ellipse(0, y, size, colour, corners=8, solid=size == 0.50)
+        for size, colour in ((0.60, white), (0.54, red)):
+            sketch.ellipse(0, y, size, colour, corners=8, solid=size == 0.60)
         for k in range(4):  # four letters; from afar they run into a bar
-            x = -0.31 + 0.165 * k
-            sketch.box(x, y - 0.11, x + 0.125, y + 0.11, white, solid=False)
+            x = -0.37 + 0.195 * k
+            sketch.box(x, y - 0.13, x + 0.15, y + 0.13, white, solid=False)
     elif kind == "crossing":
-        sketch.box(-0.45, y - 0.45, 0.45, y + 0.45, white)
-        sketch.box(-0.40, y - 0.40, 0.40, y + 0.40, blue, solid=False)
-        sketch.polygon([(-0.30, y - 0.28), (0.30, y - 0.28), (0, y + 0.30)], white, solid=False)
+        sketch.box(-0.52, y - 0.52, 0.52, y + 0.52, white)
+        sketch.box(-0.46, y - 0.46, 0.46, y + 0.46, blue, solid=False)
+        sketch.polygon([(-0.34, y - 0.32), (0.34, y - 0.32), (0, y + 0.34)], white, solid=False)
     elif kind == "way":
-        sketch.ellipse(0, y, 0.46, white, corners=18)
-        sketch.ellipse(0, y, 0.41, blue, corners=18, solid=False)
+        sketch.ellipse(0, y, 0.55, white, corners=18)
+        sketch.ellipse(0, y, 0.49, blue, corners=18, solid=False)
         sketch.polygon(
-            [(-0.06, y - 0.28), (0.06, y - 0.28), (0.06, y + 0.1), (-0.06, y + 0.1)], white, solid=False
+            [(-0.07, y - 0.33), (0.07, y - 0.33), (0.07, y + 0.1), (-0.07, y + 0.1)], white, solid=False
         )
-        sketch.polygon([(-0.2, y + 0.06), (0.2, y + 0.06), (0, y + 0.32)], white, solid=False)
+        sketch.polygon([(-0.24, y + 0.06), (0.24, y + 0.06), (0, y + 0.38)], white, solid=False)
     else:
-        sketch.ellipse(0, y, 0.46, red, corners=18)
-        sketch.box(-0.33, y - 0.10, 0.33, y + 0.10, white, solid=False)
+        sketch.ellipse(0, y, 0.55, red, corners=18)
+        sketch.box(-0.40, y - 0.12, 0.40, y + 0.12, white, solid=False)
     return sketch
