@@ -80,13 +80,12 @@ def roi_bags(
         yield RoIBags(boxes, index, weight)
 
 
-def _outer(combine: Callable[..., Tensor], down: Tensor, across: Tensor) -> Tensor:
+def _outer(combine: Callable[[Tensor, Tensor], Tensor], down: Tensor, across: Tensor) -> Tensor:
     """Combine ``(k, P, Ty)`` and ``(k, Q, Tx)`` to ``(k * P * Q, Ty * Tx)``."""
-    shape = (*down.shape[:2], across.shape[1], down.shape[2] * across.shape[2])
-    down = down[:, :, :, None].expand(-1, -1, -1, across.shape[2]).flatten(2)  # (k, P, Ty * Tx)
-    across = across[:, :, None, :].expand(-1, -1, shape[3] // across.shape[2], -1).flatten(2)
-    out = torch.empty(shape, dtype=down.dtype, device=down.device)
-    return combine(down[:, :, None], across[:, None], out=out).view(-1, shape[3])
+    rows, columns = down.shape[2], across.shape[2]
+    down = down[:, :, :, None].expand(-1, -1, -1, columns).flatten(2)  # (k, P, Ty * Tx)
+    across = across[:, :, None, :].expand(-1, -1, rows, -1).flatten(2)  # (k, Q, Ty * Tx)
+    return combine(down[:, :, None], across[:, None]).flatten(0, 2)
 
 
 def _axis_taps(lines: Tensor, bins: int, size: int, most: int, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
