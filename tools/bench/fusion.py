@@ -1,22 +1,21 @@
 """Benchmark of the fusions: ratios against loops over full-size masks, MMDetection's head, and an argmax.
 
-Every ratio is a ratio of medians of one run, peer and ours taking turns; milliseconds are for the curious.
 The scene is made here: 1024 x 2048 pixels, 19 classes, 112 instances as a mask head predicts them (28 x 28
 logits and boxes).
 """
 
 import argparse
 import contextlib
-import statistics
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F  # noqa: N812 (its usual name)
+from bench._timing import Table, interleaved
 from torch import Tensor
 
 from panoptic_fusion import BoxMasks, fuse_by_confidence, fuse_by_mask_guidance, mmdet_to_segmentation
@@ -25,6 +24,24 @@ from panoptic_fusion.testing.literal import fuse_by_confidence_literally, paste_
 NUM_THINGS = 8
 NUM_CLASSES = 19
 LIMIT = 2048  # pixels of the smallest stuff segment
+
+
+def run(args: argparse.Namespace) -> None:
+    """Print all rows.
+
+    Args:
+        args: `repeats` is used if it is there.
+    """
+    repeats = getattr(args, "repeats", None) or 15
+    table = Table("Fusion; slopes and memory on one thread")
+    scene = make_scene()
+    heuristic_rows(table, scene, repeats)
+    mmdet_rows(table, scene)
+    argmax_rows(table, scene, repeats)
+    slope_rows(table, repeats)
+    memory_rows(table)
+    gpu_rows(table, scene, repeats)
+    table.close()
 
 
 @dataclass
@@ -121,18 +138,10 @@ def paste_in_box_then_combine(scene: Scene) -> Tensor:
     return combine_literally(scene, paste_in_box(scene))
 
 
-def medians(calls: list[Callable[[], object]], repeats: int) -> list[float]:
-    """Return the median milliseconds of each call; they take turns, after one warm-up."""
-    times: list[list[float]] = [[] for _ in calls]
-    for turn in range(repeats + 1):
-        for call, spent in zip(calls, times, strict=True):
-            start = time.perf_counter()
-            call()
-            if torch.cuda.is_available():
-                torch.cuda.synchronize()
-            if turn:
-                spent.append(1000 * (time.perf_counter() - start))
-    return [statistics.median(spent) for spent in times]
+FUSIONS: dict[str, Callable[[Scene], Tensor]] = {
+    "heuristic": fuse_heuristically,
+    "mask guidance": fuse_with_guidance,
+}
 
 
 @contextlib.contextmanager
@@ -146,27 +155,19 @@ def num_threads(count: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def show(work: str, peer: float, ours: float, bar: float, note: str = "") -> None:
-    """Print one row: the ratio must be at least the bar."""
-    ratio = peer / ours
-    met = "yes" if ratio >= bar else "NO"
-    print(f"{work:<70}{peer:>10.1f}{ours:>9.1f}{ratio:>8.1f}x  >={bar:>5.1f}x  {met:<4}{note}")
-
-
-def heuristic_rows(scene: Scene, repeats: int) -> None:
+def heuristic_rows(table: Table, scene: Scene, repeats: int) -> None:
     """Compare with both literal peers, on one thread and on two."""
     result = fuse_heuristically(scene)
-    peers = {
-        "every mask pasted on the whole image": (paste_everywhere_then_combine, max(1, repeats // 10)),
-        "masks pasted near their boxes": (paste_in_box_then_combine, max(3, repeats // 3)),
-    }
-    for name, (peer, rounds) in peers.items():
-        differing = int((peer(scene) != result).sum())
+    ours = partial(fuse_heuristically, scene)
+    for name, peer, rounds in (
+        ("literal, pasted on the whole image", paste_everywhere_then_combine, max(1, repeats // 10)),
+        ("literal, pasted near the boxes", paste_in_box_then_combine, max(3, repeats // 2)),
+    ):
+        note = f"{int((peer(scene) != result).sum())} pixels differ"
         for threads, bar in ((1, 20), (2, 12)):
             with num_threads(threads):
-                slow, _ = medians([partial(peer, scene), partial(fuse_heuristically, scene)], rounds)
-                (fast,) = medians([partial(fuse_heuristically, scene)], repeats)
-            show(f"heuristic, {threads} thread(s), {name}", slow, fast, bar, f"{differing} pixels differ")
+                slow, fast = interleaved([partial(peer, scene), ours], repeats=rounds, warm_up=1)
+            table.faster(f"heuristic, {threads} thread(s)", name, slow, fast, bar, note)
 
 
 class ReadyLabels:
@@ -180,7 +181,7 @@ class ReadyLabels:
         return self.labels
 
 
-def mmdet_row(scene: Scene) -> None:
+def mmdet_rows(table: Table, scene: Scene) -> None:
     """Compare with MMDetection's head on 100 full masks; ours cuts them down within the time."""
     try:
         from panoptic_core.ops import install
@@ -190,12 +191,11 @@ def mmdet_row(scene: Scene) -> None:
         from mmengine.config import ConfigDict
         from mmengine.structures import InstanceData
     except ImportError as error:
-        print(f"heuristic, 100 full masks, MMDetection's head: skipped, mmdet is not here ({error})")
+        table.skip("heuristic, 100 full masks beside MMDetection's head", f"mmdet is not here ({error})")
         return
     full = scene.masks.to_full(scene.size)[:100]
-    instances = InstanceData(
-        masks=full, labels=scene.labels[:100], scores=scene.scores[:100], bboxes=scene.masks.boxes[:100]
-    )
+    columns = {"labels": scene.labels[:100], "scores": scene.scores[:100]}
+    instances = InstanceData(masks=full, bboxes=scene.masks.boxes[:100], **columns)
     test_cfg = ConfigDict(mask_overlap=0.5, stuff_area_limit=LIMIT)
     head = HeuristicFusionHead(NUM_THINGS, NUM_CLASSES - NUM_THINGS, test_cfg=test_cfg)
     channels = torch.where(scene.sem_seg < NUM_THINGS, NUM_CLASSES, scene.sem_seg) - NUM_THINGS
@@ -204,122 +204,76 @@ def mmdet_row(scene: Scene) -> None:
         return head._predict_single(instances, ReadyLabels(channels)).sem_seg[0]
 
     def ours() -> Tensor:
-        parts = full, scene.labels[:100], scene.scores[:100], scene.sem_seg
-        return fuse_by_confidence(*parts, num_things=NUM_THINGS, stuff_area_limit=LIMIT).id_map
+        parts = {"sem_seg": scene.sem_seg, "num_things": NUM_THINGS, "stuff_area_limit": LIMIT}
+        return fuse_by_confidence(full, **columns, **parts).id_map
 
     theirs = mmdet_to_segmentation(peer(), num_things=NUM_THINGS, num_classes=NUM_CLASSES)
     pairs = torch.stack([theirs.id_map.view(-1), ours().view(-1)]).unique(dim=1).shape[1]
-    same = "same segments" if pairs == len(theirs) + 1 else f"{pairs} pairs of ids for {len(theirs)} segments"
+    note = "same segments" if pairs == len(theirs) + 1 else f"{pairs} id pairs for {len(theirs)} segments"
     for threads in (1, 2):
         with num_threads(threads):
-            slow, fast = medians([peer, ours], 3)
-        show(f"heuristic, {threads} thread(s), 100 full masks, MMDetection's head", slow, fast, 50, same)
+            slow, fast = interleaved([peer, ours], repeats=3, warm_up=1)
+        work = f"heuristic, 100 full masks, {threads} thread(s)"
+        table.faster(work, "MMDetection's head", slow, fast, 50, note)
 
 
-def argmax_rows(scene: Scene, repeats: int) -> None:
+def argmax_rows(table: Table, scene: Scene, repeats: int) -> None:
     """Compare with the yardstick: one argmax over the semantic logits."""
     logits = torch.randn(NUM_CLASSES, *scene.size, generator=torch.Generator().manual_seed(0))
-    for name, fuse in (("heuristic", fuse_heuristically), ("mask guidance", fuse_with_guidance)):
+    for name, fuse in FUSIONS.items():
         for threads in (1, 2):
             with num_threads(threads):
-                yardstick, ours = medians([partial(logits.argmax, dim=0), partial(fuse, scene)], repeats)
-            show(
-                f"{name}, {threads} thread(s), argmax of {NUM_CLASSES} x 1024 x 2048 logits",
-                yardstick,
-                ours,
-                1,
-            )
+                calls = [partial(logits.argmax, dim=0), partial(fuse, scene)]
+                slow, fast = interleaved(calls, repeats=repeats, warm_up=1)
+            table.faster(f"{name}, {threads} thread(s)", "argmax of 19x1024x2048 logits", slow, fast, 1)
 
 
-def slope_rows(repeats: int) -> None:
+def slope_rows(table: Table, repeats: int) -> None:
     """Print how the cost grows with the image and with the instances."""
-    small, large, many = make_scene(512), make_scene(1024), make_scene(1024, 224)
-    huge = make_scene(2048)
-    for name, fuse in (("heuristic", fuse_heuristically), ("mask guidance", fuse_with_guidance)):
-        calls: list[Callable[[], object]] = [partial(fuse, scene) for scene in (small, large, huge, many)]
+    scenes = [make_scene(512), make_scene(1024), make_scene(2048), make_scene(1024, 224)]
+    for name, fuse in FUSIONS.items():
         with num_threads(1):
-            at_small, at_large, at_huge, at_many = medians(calls, repeats)
-        for work, base, grown, bar in (
-            ("side 512 -> 1024", at_small, at_large, 4.4),
-            ("side 1024 -> 2048", at_large, at_huge, 4.4),
-            ("instances 112 -> 224", at_large, at_many, 2.2),
-        ):
-            slope = grown / base
-            met = "yes" if slope <= bar else "NO"
-            print(f"{name + ', ' + work:<70}{base:>10.1f}{grown:>9.1f}{slope:>8.2f}x  <={bar:>5.1f}x  {met}")
+            small, large, huge, many = interleaved([partial(fuse, one) for one in scenes], repeats=repeats)
+        table.at_most(f"{name}, side 1024", "ours, side 512", small, large, 4.4)
+        table.at_most(f"{name}, side 2048", "ours, side 1024", large, huge, 4.4)
+        table.at_most(f"{name}, 224 instances", "ours, 112 instances", large, many, 2.2)
 
 
-def extra_memory(name: str, height: int) -> float:
-    """Return the peak MB of one call beyond its inputs, measured in a fresh process on one thread."""
-    code = (
-        "import sys, pathlib, torch; sys.path.insert(0, sys.argv[1]); import fusion\n"
-        "torch.set_num_threads(1)\n"
-        "read = pathlib.Path('/proc/self/status').read_text\n"
-        "field = lambda name: int(read().split(name + ':')[1].split()[0])\n"
-        "fusion_of = getattr(fusion, sys.argv[2]); fusion_of(fusion.make_scene(256))\n"
-        "scene = fusion.make_scene(int(sys.argv[3]))\n"
-        "pathlib.Path('/proc/self/clear_refs').write_text('5')\n"
-        "before = field('VmRSS'); fusion_of(scene); print((field('VmHWM') - before) / 1024)\n"
-    )
-    here = __file__.rsplit("/", 1)[0]
-    command = [sys.executable, "-c", code, here, name, str(height)]
-    return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)  # noqa: S603
-
-
-def memory_rows() -> None:
-    """Print the extra memory beside what full-size masks would take."""
+def memory_rows(table: Table) -> None:
+    """Print the extra memory of one call in a fresh process beside what full-size masks would take."""
     if not sys.platform.startswith("linux"):
-        print("extra memory: skipped, read from /proc on Linux only")
+        table.skip("extra memory", "it is read from /proc, which Linux has")
         return
-    for name, fuse in (("heuristic", "fuse_heuristically"), ("mask guidance", "fuse_with_guidance")):
+    code = (
+        "import sys; sys.path.insert(0, sys.argv[1]); import torch; torch.set_num_threads(1)\n"
+        "from bench import fusion; from bench._timing import peak_memory\n"
+        "fuse = fusion.FUSIONS[sys.argv[2]]; fuse(fusion.make_scene(256))\n"
+        "scene = fusion.make_scene(int(sys.argv[3])); print(peak_memory(lambda: fuse(scene)))\n"
+    )
+    tools = str(Path(__file__).parents[1])
+    for name in FUSIONS:
         for height in (1024, 4096):
-            full = 112 * height * 2 * height / 2**20
-            ours = extra_memory(fuse, height)
-            row = f"{name}, {height} x {2 * height}, extra memory (MB), full-size masks"
-            print(f"{row:<70}{full:>10.0f}{ours:>9.0f}{full / ours:>8.1f}x")
+            command = [sys.executable, "-c", code, tools, name, str(height)]
+            done = subprocess.run(command, check=True, capture_output=True, text=True)  # noqa: S603
+            pixels = 2 * height**2 / 2**20
+            limit = 12 * pixels  # the result, its making and a few windows: three int32 maps
+            work = f"{name}, {height}x{2 * height}, extra memory"
+            table.memory(work, "112 full-size masks", 112 * pixels, float(done.stdout), limit)
 
 
-def gpu_rows(scene: Scene, repeats: int) -> None:
+def gpu_rows(table: Table, scene: Scene, repeats: int) -> None:
     """Run the same on a GPU, if there is one."""
     if not torch.cuda.is_available():
-        print("on a GPU: skipped, no CUDA device here")
+        table.skip("on a GPU", "no CUDA device here")
         return
-    on_gpu = scene.to("cuda")
-    for name, fuse in (("heuristic", fuse_heuristically), ("mask guidance", fuse_with_guidance)):
-        same = bool((fuse(on_gpu).cpu() == fuse(scene)).all())
+    there = scene.to("cuda")
+    for name, fuse in FUSIONS.items():
+        same = "same map as on the CPU" if torch.equal(fuse(there).cpu(), fuse(scene)) else "ANOTHER MAP"
         torch.cuda.reset_peak_memory_stats()
         before = torch.cuda.memory_allocated()
-        fuse(on_gpu)
+        fuse(there)
         extra = (torch.cuda.max_memory_allocated() - before) / 2**20
-        slow, fast = medians([partial(paste_everywhere_then_combine, on_gpu), partial(fuse, on_gpu)], repeats)
-        show(
-            f"{name}, GPU, literal heuristic on the GPU",
-            slow,
-            fast,
-            1,
-            f"same as CPU: {same}, +{extra:.0f} MB",
-        )
-
-
-def run(args: argparse.Namespace) -> None:
-    """Print all rows.
-
-    Args:
-        args: `repeats` is used if it is there (default 15).
-    """
-    repeats = getattr(args, "repeats", None) or 15
-    print(f"torch {torch.__version__}, ms are medians; slopes and memory on one thread")
-    print(f"{'work, peer':<70}{'peer':>10}{'ours':>9}{'ratio':>9}  {'bar':>7}  met")
-    scene = make_scene()
-    heuristic_rows(scene, repeats)
-    mmdet_row(scene)
-    argmax_rows(scene, repeats)
-    slope_rows(repeats)
-    memory_rows()
-    gpu_rows(scene, repeats)
-
-
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--repeats", type=int, default=15, help="timed rounds of our side")
-    run(parser.parse_args())
+        calls = [partial(paste_everywhere_then_combine, there), partial(fuse, there)]
+        slow, fast = interleaved(calls, repeats=repeats)
+        note = f"{same}, +{extra:.0f} MB"
+        table.faster(f"{name}, GPU", "literal heuristic on the GPU", slow, fast, 1, note)

@@ -22,9 +22,11 @@ from panoptic_fusion._windows import count_true, on_host
 from panoptic_fusion.paste import Window
 from panoptic_fusion.segmentation import PanopticSegmentation
 
+_PIXELS_AT_ONCE = 1 << 17  # of the last pass
+
 
 class Canvas:
-    """The codes of an image.
+    """The codes of an image; `finish` turns them into ids and ends it.
 
     Attributes:
         codes: ``(H, W)`` int32; below `base`: the semantic label of a free pixel; above: an instance.
@@ -116,7 +118,10 @@ class Canvas:
         table[kept_codes] = ids = np.arange(1, len(kept_codes) + 1, dtype=np.int32)
         is_thing = kept_codes >= self.base
         device = self.codes.device
-        id_map = torch.from_numpy(table).to(device).index_select(0, flat).view(self.codes.shape)
+        lookup = torch.from_numpy(table).to(device)
+        for begin in range(0, flat.numel(), _PIXELS_AT_ONCE):  # in place: no second map
+            piece = flat[begin : begin + _PIXELS_AT_ONCE]
+            piece.copy_(lookup.index_select(0, piece))
         columns = {
             "ids": ids,
             "labels": np.concatenate([labels[present], stuff]).astype(np.int64),
@@ -126,7 +131,7 @@ class Canvas:
             "iscrowd": np.zeros(len(ids), dtype=bool),
         }
         placed = {name: torch.from_numpy(column).to(device) for name, column in columns.items()}
-        return PanopticSegmentation(id_map=id_map, **placed)
+        return PanopticSegmentation(id_map=self.codes, **placed)
 
 
 def check_label_map(sem_seg: ArrayLike, name: str = "sem_seg") -> Tensor:
