@@ -5,7 +5,8 @@ import pytest
 from PIL import Image
 
 from panoptic_core.categories import CITYSCAPES
-from panoptic_data.transforms.read import cityscapes_segments, read_cityscapes
+from panoptic_core.files import read_panoptic_png, write_panoptic_png
+from panoptic_data.transforms.read import cityscapes_segments, read_cityscapes, read_ids
 
 
 def test_cityscapes_rules_by_hand() -> None:
@@ -66,7 +67,7 @@ def test_unreadable_png_names_the_file(tmp_path: Path, content: bytes | None) ->
         Image.fromarray(np.random.default_rng(0).integers(0, 9, (64, 64)).astype(np.uint16)).save(path)
         content = path.read_bytes()[:200]
     path.write_bytes(content)
-    with pytest.raises(ValueError, match=r"readable PNG of instance ids at .*broken\.png, got: .*gtFine"):
+    with pytest.raises(ValueError, match=r"readable PNG .* at .*broken\.png, got [0-9]+ bytes .*gtFine"):
         read_cityscapes(results_for(path))
 
 
@@ -75,3 +76,62 @@ def test_colour_png_is_refused(tmp_path: Path) -> None:
     Image.fromarray(np.zeros((2, 2, 3), dtype=np.uint8)).save(path)
     with pytest.raises(ValueError, match=r"one channel of instance ids in .*color\.png, got .*\(2, 2, 3\)"):
         read_cityscapes(results_for(path))
+
+
+def some_ids() -> np.ndarray:
+    rng = np.random.default_rng(0)
+    return np.kron(rng.integers(0, 1 << 24, (7, 5)), np.ones((6, 9), dtype=np.int64))
+
+
+@pytest.mark.parity
+def test_ids_match_the_core_reader(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    write_panoptic_png(path, some_ids())
+    found = read_ids(path)
+    assert found.dtype == np.int32
+    assert found.tolist() == read_panoptic_png(path).tolist() == some_ids().tolist()
+
+
+def test_png_with_alpha_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    Image.fromarray(np.array([[[1, 2, 3, 9]]], dtype=np.uint8)).save(path)
+    assert read_ids(path).tolist() == [[1 + 2 * 256 + 3 * 65536]]
+
+
+def test_rotation_tag_is_ignored(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turn by 90 degrees
+    Image.fromarray(np.array([[[1, 0, 0], [2, 0, 0]]], dtype=np.uint8)).save(path, exif=exif)
+    assert read_ids(path).tolist() == [[1, 2]]
+
+
+def test_every_damaged_byte_is_noticed(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    write_panoptic_png(path, some_ids())
+    whole = path.read_bytes()
+    rng = np.random.default_rng(0)
+    for place in rng.integers(45, len(whole) - 16, 40):  # inside the compressed pixels
+        data = bytearray(whole)
+        data[place] ^= 1 << rng.integers(0, 8)
+        path.write_bytes(data)
+        with pytest.raises(ValueError, match=r"a\.png"):
+            read_ids(path)
+
+
+@pytest.mark.parametrize("mode", ["P", "L", "I;16"])
+def test_other_kinds_of_png_are_refused(tmp_path: Path, mode: str) -> None:
+    path = tmp_path / "a.png"
+    Image.new(mode, (3, 2)).save(path)
+    with pytest.raises(ValueError, match=r"a\.png to be an RGB PNG"):
+        read_ids(path)
+
+
+def test_missing_or_cut_file_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    with pytest.raises(FileNotFoundError, match=r"a\.png"):
+        read_ids(path)
+    write_panoptic_png(path, some_ids())
+    path.write_bytes(path.read_bytes()[:-30])
+    with pytest.raises(ValueError, match=r"a\.png"):
+        read_ids(path)

@@ -7,7 +7,7 @@ value 255 would be a segment's row.
 
 from typing import Any
 
-import cv2
+import mmcv
 import numpy as np
 from mmcv.transforms import BaseTransform
 from mmcv.transforms.utils import cache_randomness
@@ -91,14 +91,14 @@ class RandomScaledCrop(BaseTransform):
         y0, y1, out_h = _window(image.shape[0], self.size[0], scale, place_y)
         x0, x1, out_w = _window(image.shape[1], self.size[1], scale, place_x)
         shrinks = out_h < y1 - y0
-        interpolation = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-        cut = cv2.resize(image[y0:y1, x0:x1], (out_w, out_h), interpolation=interpolation)
+        interpolation = "area" if shrinks else "bilinear"
+        cut = mmcv.imresize(image[y0:y1, x0:x1], (out_w, out_h), interpolation=interpolation, backend="cv2")
         results["img"] = _pad(cut, *self.size, self.pad_value)
         results["img_shape"] = results["pad_shape"] = tuple(self.size)
         results["scale_factor"] = (out_w / (x1 - x0), out_h / (y1 - y0))
         if results.get("gt_seg_map") is not None:
-            cut = results["gt_seg_map"][y0:y1, x0:x1]
-            cut = cv2.resize(np.ascontiguousarray(cut), (out_w, out_h), interpolation=cv2.INTER_NEAREST)
+            cut = np.ascontiguousarray(results["gt_seg_map"][y0:y1, x0:x1])
+            cut = mmcv.imresize(cut, (out_w, out_h), interpolation="nearest", backend="cv2")
             results["gt_seg_map"] = _pad(cut, *self.size, 0)
         return results
 
