@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from panoptic_data.generator.colours import PACKS, vary
+from panoptic_data.generator.colours import PACKS, unlike, vary
 from panoptic_data.generator.dice import Dice
 from panoptic_data.generator.placing import KINDS, Kind, Room, Spot
 from panoptic_data.generator.settings import THING_WEIGHTS, SceneSettings
@@ -163,7 +163,7 @@ class Cast:
         size = 0.5 * figure.height / 1.8 / thin / min(camera.height, camera.width)
         often = {"side": 1.0, "back": 0.5, "front": 0.0}[figure.view]
         worn = dice.chance(self.settings.backpack * often * (1.0 if size >= SMALL_PACK else 0.1))
-        colour = vary(dice, dice.pick(PACKS))
+        colour = vary(dice, unlike(dice, PACKS, figure.shirt))
         if worn:
             sketch.extend(draw_straps(figure, colour, thin))
         person = self.room.stand("person", sketch, spot, KINDS["person"], flip=flip)

@@ -1,5 +1,7 @@
 """Colours of the drawn world: ``(red, green, blue)`` floats in [0, 255]."""
 
+from collections.abc import Sequence
+
 from panoptic_data.generator.dice import Dice
 
 Colour = tuple[float, float, float]
@@ -59,3 +61,9 @@ def vary(dice: Dice, colour: Colour, amount: float = 12.0) -> Colour:
         green + lift + dice.between(-amount, amount) / 2,
         blue + lift + dice.between(-amount, amount) / 2,
     )
+
+
+def unlike(dice: Dice, colours: Sequence[Colour], other: Colour) -> Colour:
+    """Pick a colour that differs well from another one, if there is any."""
+    far = [colour for colour in colours if sum(abs(a - b) for a, b in zip(colour, other, strict=True)) > 120]
+    return dice.pick(far or colours)

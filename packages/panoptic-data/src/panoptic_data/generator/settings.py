@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import Any, Literal
 
-GENERATOR_VERSION = "4"
+GENERATOR_VERSION = "5"
 """Part of every cache key; raised whenever a change alters a single byte of the output."""
 
 DEFAULT_SIZE = (128, 192)
