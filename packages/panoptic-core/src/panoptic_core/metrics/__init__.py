@@ -3,10 +3,12 @@
 from panoptic_core.metrics.coco_ap import APResult, Detections, GroundTruth, coco_ap
 from panoptic_core.metrics.mean_iou import IoUResult, confusion_matrix, mean_iou
 from panoptic_core.metrics.panoptic_quality import (
+    Matches,
     PQCounts,
     SegmentTable,
     count_maps,
     count_segments,
+    match_segments,
     sum_counts,
 )
 from panoptic_core.metrics.pq_summary import PQClass, PQGroup, PQResult, summarize
@@ -16,6 +18,7 @@ __all__ = [
     "Detections",
     "GroundTruth",
     "IoUResult",
+    "Matches",
     "PQClass",
     "PQCounts",
     "PQGroup",
@@ -25,6 +28,7 @@ __all__ = [
     "confusion_matrix",
     "count_maps",
     "count_segments",
+    "match_segments",
     "mean_iou",
     "sum_counts",
     "summarize",

@@ -136,6 +136,42 @@ def count_segments(
     )
 
 
+class Matches(NamedTuple):
+    """Which segments found each other, all arrays on the host.
+
+    Attributes:
+        target_ids: ``(M,)`` ids of matched ground truth, in the order of ``pred_ids`` and ``iou``.
+        pred_ids: ``(M,)`` ids of their predictions.
+        labels: ``(M,)`` their class.
+        iou: ``(M,)`` float64 in (0.5, 1].
+        missed_ids: ids of ground truth without a match (FN).
+        missed_labels: their classes.
+        wrong_ids: ids of predictions without a match that nothing excuses (FP).
+        wrong_labels: their classes.
+    """
+
+    target_ids: NDArray[np.int64]
+    pred_ids: NDArray[np.int64]
+    labels: NDArray[np.int64]
+    iou: NDArray[np.float64]
+    missed_ids: NDArray[np.int64]
+    missed_labels: NDArray[np.int64]
+    wrong_ids: NDArray[np.int64]
+    wrong_labels: NDArray[np.int64]
+
+
+def match_segments(
+    pred: PanopticSegmentation, target: PanopticSegmentation, num_classes: int, *, mode: Mode = "default"
+) -> Matches:
+    """Say which segments of one image match, and which are missed and wrong; arguments as `count_segments`.
+
+    Ground-truth crowds, and predictions that void or a crowd excuses, are in none of the three lists.
+    """
+    return _match_maps(
+        pred.id_map, _columns(pred), target.id_map, _columns(target), num_classes, mode, "", strict=False
+    )
+
+
 def count_maps(
     pred_map: Int32Map | Tensor,
     pred: SegmentTable,
@@ -166,6 +202,27 @@ def count_maps(
         ValueError: As :func:`count_segments`.
     """
     where = "" if image is None else f"Image {image!r}: "
+    matches = _match_maps(pred_map, pred, target_map, target, num_classes, mode, where, strict=strict)
+    return PQCounts(
+        np.bincount(matches.labels, weights=matches.iou, minlength=num_classes).astype(np.float64),
+        np.bincount(matches.labels, minlength=num_classes),
+        np.bincount(matches.wrong_labels, minlength=num_classes),
+        np.bincount(matches.missed_labels, minlength=num_classes),
+    )
+
+
+def _match_maps(
+    pred_map: Int32Map | Tensor,
+    pred: SegmentTable,
+    target_map: Int32Map | Tensor,
+    target: SegmentTable,
+    num_classes: int,
+    mode: Mode,
+    where: str,
+    *,
+    strict: bool,
+) -> Matches:
+    """Check both sides, count the shared pixels and match; ``where`` opens every error."""
     if mode not in ("default", "exact"):
         msg = f"Expected `mode` to be 'default' or 'exact', got {mode!r}."
         raise ValueError(msg)
@@ -190,7 +247,6 @@ def count_maps(
         shared,
         _sorted(pred, pred_order),
         _sorted(target, target_order),
-        num_classes,
         excusing=_excusing_crowds(target, target_order, last_only=mode == "exact"),
         given_areas=mode == "exact",
     )
@@ -200,12 +256,11 @@ def _match(
     shared: Overlaps,
     pred: SegmentTable,
     target: SegmentTable,
-    num_classes: int,
     *,
     excusing: NDArray[np.bool_],
     given_areas: bool,
-) -> PQCounts:
-    """Match and count; index 0 of every column is void, the last one is for ids that are not listed."""
+) -> Matches:
+    """Match; index 0 of every column is void, the last one is for ids that are not listed."""
     t, p, pixels = shared
     pred_areas = np.bincount(p, weights=pixels, minlength=len(pred.ids)).astype(np.int64)
     if given_areas:
@@ -222,7 +277,7 @@ def _match(
     with np.errstate(divide="ignore", invalid="ignore"):  # only areas given wrongly can make a union of 0
         iou = pixels[rows] / union
     hit = iou > 0.5
-    labels, t_hit, p_hit = target.labels[t_pair[hit]], t_pair[hit], p_pair[hit]
+    t_hit, p_hit = t_pair[hit], p_pair[hit]
 
     missed = exists & ~target.iscrowd
     missed[t_hit] = False
@@ -232,11 +287,15 @@ def _match(
     wrong = (pred.ids > 0) & (pred_areas > 0)
     wrong[p_hit] = False
     wrong &= excused_pixels / np.maximum(pred_areas, 1) <= 0.5
-    return PQCounts(
-        np.bincount(labels, weights=iou[hit], minlength=num_classes).astype(np.float64),
-        np.bincount(labels, minlength=num_classes),
-        np.bincount(pred.labels[wrong], minlength=num_classes),
-        np.bincount(target.labels[missed], minlength=num_classes),
+    return Matches(
+        target_ids=target.ids[t_hit],
+        pred_ids=pred.ids[p_hit],
+        labels=target.labels[t_hit],
+        iou=iou[hit],
+        missed_ids=target.ids[missed],
+        missed_labels=target.labels[missed],
+        wrong_ids=pred.ids[wrong],
+        wrong_labels=pred.labels[wrong],
     )
 
 
