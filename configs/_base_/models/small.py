@@ -25,8 +25,6 @@ from torch.nn import BatchNorm2d
 
 from panoptic_data.generator.categories import GENERATED_SCENES
 from panoptic_heads.common import (
-    ConcatSemanticHead,
-    ConfidenceFusion,
     PanopticRoIHead,
     PanopticTwoStageDetector,
     SemanticCrossEntropy,
@@ -63,7 +61,7 @@ model = dict(
         type=RPNHead,
         in_channels=64,
         feat_channels=64,
-        anchor_generator=dict(type=AnchorGenerator, scales=[4], ratios=[1.0], strides=[4, 8, 16, 32, 64]),
+        anchor_generator=dict(type=AnchorGenerator, scales=[4], ratios=[0.5, 1.0, 2.0], strides=[4, 8, 16, 32, 64]),
         bbox_coder=dict(
             type=DeltaXYWHBBoxCoder, target_means=[0.0, 0.0, 0.0, 0.0], target_stds=[1.0, 1.0, 1.0, 1.0]
         ),
@@ -108,21 +106,13 @@ model = dict(
             loss_mask=dict(type=CrossEntropyLoss, use_mask=True, loss_weight=1.0),
         ),
     ),
-    semantic_head=dict(
-        type=ConcatSemanticHead,
+    semantic_head=dict(  # the leaf names its type
         num_things_classes=num_things,
         num_stuff_classes=num_stuff,
         in_channels=64,
         feat_channels=64,
-        num_convs=1,
         num_groups=16,
         loss=dict(type=SemanticCrossEntropy, loss_weight=1.0),
-    ),
-    panoptic_fusion_head=dict(
-        type=ConfidenceFusion,
-        score_thr=0.5,  # panopticapi's defaults, like the next
-        mask_overlap=0.5,
-        stuff_area_limit=64,  # 4096 pixels of a 640x480 image are as many per cent as 330 of ours
     ),
     train_cfg=dict(
         rpn=dict(

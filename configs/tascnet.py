@@ -1,0 +1,36 @@
+# python tools/train.py configs/tascnet.py
+#
+# TASCNet (arXiv:1812.01192), small, on generated scenes: it runs anywhere, from random weights. The paper has
+# no such row; configs/cityscapes/tascnet_r50.py is the paper's recipe.
+from mmengine.config import read_base
+
+with read_base():
+    from ._base_.datasets.generated import *
+    from ._base_.models.small import *
+    from ._base_.runtime import *
+    from ._base_.schedules.quick import *
+
+from mmcv.ops import nms
+
+from panoptic_heads.common import ConcatSemanticHead, MaskGuidedFusion
+from panoptic_heads.tascnet import TASCNet
+
+model.update(
+    type=TASCNet,
+    tasc_weight=1.0,  # section 4.4
+    # P6: a 3x3 convolution of stride 2 on P5; P7: the same on ReLU(P6) (section 3.1.1)
+    neck=dict(num_outs=6, add_extra_convs="on_output", relu_before_extra_convs=True),
+    rpn_head=dict(anchor_generator=dict(strides=[4, 8, 16, 32, 64, 128])),  # P2-P7
+    panoptic_fusion_head=dict(
+        type=MaskGuidedFusion,  # section 3.3; the numbers are the paper's, see _base_/models/tascnet_r50.py
+        score_thr=0.5,
+        box_nms=0.3,
+        mask_nms=0.3,
+        mask_overlap=0.4,
+        guidance=0.7,
+        stuff_area_limit=0,
+    ),
+    # The box filter of the panoptic path: class-wise NMS 0.3 (section 4.2)
+    test_cfg=dict(panoptic=dict(score_thr=0.05, nms=dict(type=nms, iou_threshold=0.3), max_per_img=100)),
+)
+model["semantic_head"].update(type=ConcatSemanticHead, num_convs=1)
