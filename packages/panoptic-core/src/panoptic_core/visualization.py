@@ -1,0 +1,212 @@
+"""Pictures of panoptic maps: over the image, with a legend, and beside the ground truth.
+
+All pictures are ``(H, W, 3)`` uint8 RGB arrays on the host.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+from panoptic_core.categories import CategoryTable
+from panoptic_core.metrics import match_segments
+from panoptic_fusion import PanopticSegmentation, colorize
+
+Picture = NDArray[np.uint8]
+
+_MARGIN = 6  # pixels around and between what is drawn
+_TEXT_SIZE = 13  # pixels
+_BACKGROUND = (255, 255, 255)
+_VOID = (128, 128, 128)
+
+
+def overlay(
+    image: Picture,
+    seg: PanopticSegmentation,
+    palette: Picture,
+    *,
+    opacity: float = 0.6,
+    boundaries: bool = True,
+) -> Picture:
+    """Lay the colours of a panoptic map over its image.
+
+    Args:
+        image: ``(H, W, 3)`` uint8 RGB.
+        seg: A map of the same size, on any device.
+        palette: ``(C, 3)`` uint8 RGB, such as ``table.palette``.
+        opacity: In [0, 1]: 0 shows the image alone. Void pixels always show the image, darkened.
+        boundaries: Draw white lines around things.
+
+    Returns:
+        ``(H, W, 3)`` uint8 RGB.
+
+    Raises:
+        ValueError: If sizes differ **or** ``opacity`` is outside [0, 1].
+    """
+    _check_image(image, seg)
+    if not 0 <= opacity <= 1:
+        msg = f"Expected `opacity` to be in [0, 1], got {opacity}."
+        raise ValueError(msg)
+    colors = colorize(seg, palette, boundaries=boundaries).astype(np.float32)
+    mixed = image.astype(np.float32) * (1 - opacity) + colors * opacity
+    return np.rint(mixed).astype(np.uint8)
+
+
+def mismatch(pred: PanopticSegmentation, target: PanopticSegmentation, num_classes: int) -> Picture:
+    """Draw where segments do not match, after TASCNet's Figures 6 and 7 (arXiv:1812.01192).
+
+    Args:
+        pred: The prediction.
+        target: The ground truth.
+        num_classes: Things and stuff together.
+
+    Returns:
+        ``(H, W, 3)`` uint8: white where a true positive lies (predicted or true), black where a false one
+        does, grey where nothing counts (void, crowds, and what they excuse). Where both lie,
+        black wins: a mistake stays visible.
+    """
+    matches = match_segments(pred, target, num_classes)
+    picture = np.full((*target.shape, 3), _VOID, dtype=np.uint8)
+    pred_map, target_map = pred.id_map.cpu().numpy(), target.id_map.cpu().numpy()
+    for ids, id_map in ((matches.pred_ids, pred_map), (matches.target_ids, target_map)):
+        picture[np.isin(id_map, ids)] = 255
+    for ids, id_map in ((matches.wrong_ids, pred_map), (matches.missed_ids, target_map)):
+        picture[np.isin(id_map, ids)] = 0
+    return picture
+
+
+def draw_names(picture: Picture, seg: PanopticSegmentation, table: CategoryTable) -> Picture:
+    """Write the class name into each segment that has room for it, and the score of predicted things.
+
+    Args:
+        picture: ``(H, W, 3)`` uint8, an integer number of times the size of the map.
+        seg: The map.
+        table: Names by label.
+    """
+    factor = picture.shape[0] // seg.shape[0]
+    canvas = Image.fromarray(picture)
+    draw = ImageDraw.Draw(canvas)
+    id_map = seg.id_map.cpu().numpy()
+    for segment in sorted(seg.segments, key=lambda one: -one.area):
+        name = table.names[segment.label]
+        if segment.is_thing and segment.score < 1:
+            name = f"{name} {segment.score:.2f}"
+        width = draw.textlength(name, font=_font())
+        row, column, room = _widest_row(id_map == segment.id)
+        if room * factor < width:
+            continue
+        place = (column * factor - width / 2, row * factor - _TEXT_SIZE / 2)
+        draw.text(place, name, font=_font(), fill=(255, 255, 255), stroke_width=2, stroke_fill=(0, 0, 0))
+    return np.asarray(canvas)
+
+
+def draw_legend(picture: Picture, seg: PanopticSegmentation, table: CategoryTable) -> Picture:
+    """Return a picture with the colours and names of the classes of a map underneath, most pixels first."""
+    pixels: dict[int, int] = {}
+    for segment in seg.segments:
+        pixels[segment.label] = pixels.get(segment.label, 0) + segment.area
+    labels = sorted(pixels, key=lambda label: -pixels[label])
+    width = picture.shape[1]
+    swatch = _TEXT_SIZE
+    places: list[tuple[int, int, int]] = []  # x, y, label
+    x, y = _MARGIN, _MARGIN
+    for label in labels:
+        needed = swatch + 4 + int(_font().getlength(table.names[label])) + 2 * _MARGIN
+        if x + needed > width and x > _MARGIN:
+            x, y = _MARGIN, y + swatch + _MARGIN
+        places.append((x, y, label))
+        x += needed
+    height = (y + swatch + _MARGIN) if labels else 0
+    strip = Image.new("RGB", (width, height), _BACKGROUND)
+    draw = ImageDraw.Draw(strip)
+    for x, y, label in places:
+        color = tuple(int(value) for value in table.palette[label])
+        draw.rectangle((x, y, x + swatch, y + swatch), fill=color, outline=(0, 0, 0))
+        draw.text((x + swatch + 4, y - 1), table.names[label], font=_font(), fill=(0, 0, 0))
+    return np.concatenate([picture, np.asarray(strip)], axis=0)
+
+
+def comparison(
+    image: Picture,
+    pred: PanopticSegmentation,
+    table: CategoryTable,
+    target: PanopticSegmentation | None = None,
+    *,
+    least_width: int = 320,
+    extra: dict[str, Picture] | None = None,
+) -> Picture:
+    """Draw image | ground truth | prediction | mismatch side by side, with titles, names and a legend.
+
+    Args:
+        image: ``(H, W, 3)`` uint8 RGB.
+        pred: The prediction, of the same size.
+        table: Names and colours.
+        target: The ground truth; without it only image and prediction are drawn.
+        least_width: Small images are enlarged by a whole factor until they are as wide.
+        extra: More pictures of the image's size by title, drawn last.
+
+    Returns:
+        ``(H', W', 3)`` uint8 RGB.
+    """
+    height, width = image.shape[:2]
+    factor = max(1, -(-least_width // max(width, 1)))
+
+    def enlarge(picture: Picture) -> Picture:
+        return picture.repeat(factor, axis=0).repeat(factor, axis=1)
+
+    def named(seg: PanopticSegmentation) -> Picture:
+        return draw_names(enlarge(overlay(image, seg, table.palette)), seg, table)
+
+    panels = {"image": enlarge(np.ascontiguousarray(image))}
+    if target is not None:
+        panels["ground truth"] = named(target)
+    panels["prediction"] = named(pred)
+    if target is not None:
+        panels["mismatch (black)"] = enlarge(mismatch(pred, target, table.num_classes))
+    panels.update({title: enlarge(picture) for title, picture in (extra or {}).items()})
+
+    title_height = _TEXT_SIZE + _MARGIN
+    columns = len(panels)
+    sheet = Image.new(
+        "RGB",
+        (columns * width * factor + (columns - 1) * _MARGIN, height * factor + title_height),
+        _BACKGROUND,
+    )
+    draw = ImageDraw.Draw(sheet)
+    for place, (title, panel) in enumerate(panels.items()):
+        x = place * (width * factor + _MARGIN)
+        draw.text((x + 2, 1), title, font=_font(), fill=(0, 0, 0))
+        sheet.paste(Image.fromarray(panel), (x, title_height))
+    return draw_legend(np.asarray(sheet), target if target is not None and len(target) else pred, table)
+
+
+def _check_image(image: Picture, seg: PanopticSegmentation) -> None:
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+        msg = f"Expected `image` to be (H, W, 3) uint8 RGB, got {image.shape} {image.dtype}."
+        raise ValueError(msg)
+    if image.shape[:2] != seg.shape:
+        msg = (
+            f"Expected `image` of the size of the map, {seg.shape}, got {image.shape[:2]}. "
+            "Resize the image, or predict at its size."
+        )
+        raise ValueError(msg)
+
+
+def _font() -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    return ImageFont.load_default(_TEXT_SIZE)
+
+
+def _widest_row(mask: NDArray[np.bool_]) -> tuple[float, float, int]:
+    """Return the centre (row, column) and length of the longest horizontal run, in the middle of its rows.
+
+    A name fits best there: it lies inside the segment, whatever its shape.
+    """
+    padded = np.pad(mask, ((0, 0), (1, 1)))
+    change = np.diff(padded.astype(np.int8), axis=1)
+    rows, starts = np.nonzero(change == 1)
+    ends = np.nonzero(change == -1)[1]
+    if rows.size == 0:
+        return 0.0, 0.0, 0
+    lengths = ends - starts
+    long_ones = np.flatnonzero(lengths >= 0.9 * lengths.max())
+    best = long_ones[len(long_ones) // 2]
+    return float(rows[best]) + 0.5, float(starts[best] + ends[best]) / 2, int(lengths[best])

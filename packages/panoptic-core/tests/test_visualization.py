@@ -1,0 +1,83 @@
+"""Pictures: their colours by hand, sizes and errors. How they look, a person must judge."""
+
+import numpy as np
+import pytest
+import torch
+
+from panoptic_core.categories import Category, CategoryTable
+from panoptic_core.testing import tiny_scene
+from panoptic_core.visualization import comparison, draw_legend, draw_names, mismatch, overlay
+from panoptic_fusion import PanopticSegmentation
+
+TABLE = CategoryTable("two", (Category(1, "cat", True, (200, 0, 0)), Category(2, "wall", False, (0, 100, 0))))
+
+
+def seg(id_map: list[list[int]], ids: list[int], labels: list[int], **kwargs: object) -> PanopticSegmentation:
+    is_thing = [label == 0 for label in labels]
+    return PanopticSegmentation.from_id_map(torch.tensor(id_map), ids, labels, is_thing, **kwargs)
+
+
+def test_overlay_mixes_by_hand() -> None:
+    image = np.full((1, 3, 3), 100, dtype=np.uint8)
+    truth = seg([[1, 2, 0]], [1, 2], [0, 1])
+    # 0.25 * 100 + 0.75 * (200, 0, 0) = (175, 25, 25); wall: 25 + (0, 75, 0); void: black -> 25
+    mixed = overlay(image, truth, TABLE.palette, opacity=0.75, boundaries=False)
+    assert mixed.tolist() == [[[175, 25, 25], [25, 100, 25], [25, 25, 25]]]
+
+
+def test_mismatch_by_hand() -> None:
+    # truth: wall 1 over 4 px, cat 2 over 2 px, crowd of cats 3, void
+    target = seg([[1, 1, 1, 1, 2, 2, 3, 0]], [1, 2, 3], [1, 0, 0], iscrowd=[False, False, True])
+    # prediction: wall 7 (IoU 1), cat 8 (IoU 1/2: no match, FP and FN), cat 9 inside crowd and void: excused
+    pred = seg([[7, 7, 7, 7, 8, 0, 9, 9]], [7, 8, 9], [1, 0, 0])
+    white, black, grey = 255, 0, 128
+    expected = [white] * 4 + [black, black, grey, grey]
+    assert mismatch(pred, target, 2)[0, :, 0].tolist() == expected
+
+
+def test_black_wins_over_white() -> None:
+    target = seg([[1, 1, 1, 2]], [1, 2], [1, 0])  # the cat is missed; the wall covers it (IoU 3/4)
+    pred = seg([[7, 7, 7, 7]], [7], [1])
+    assert mismatch(pred, target, 2)[0, :, 0].tolist() == [255, 255, 255, 0]
+
+
+def test_names_lie_inside_their_segment() -> None:
+    id_map = np.ones((40, 200), dtype=np.int32)
+    id_map[:, 100:] = 2
+    two = PanopticSegmentation.from_id_map(id_map, [1, 2], [1, 0], [False, True], scores=[1.0, 0.5])
+    blank = np.full((40, 200, 3), 90, dtype=np.uint8)
+    drawn = (draw_names(blank, two, TABLE) != 90).any(axis=(0, 2))
+    assert drawn[:100].any()
+    assert drawn[100:].any()
+    assert not drawn[95:105].any()
+    assert not draw_names(blank[:2, :4], two.select(torch.tensor([False, False])), TABLE).any(where=False)
+
+
+def test_legend_lists_what_is_there() -> None:
+    picture = np.zeros((4, 120, 3), dtype=np.uint8)
+    with_legend = draw_legend(picture, seg([[2, 2]], [2], [1]), TABLE)
+    assert with_legend.shape[1] == 120
+    below = with_legend[4:].reshape(-1, 3)
+    assert (below == (0, 100, 0)).all(axis=1).any()
+    assert not (below == (200, 0, 0)).all(axis=1).any()
+    assert draw_legend(picture, seg([[0]], [], []), TABLE).shape == (4, 120, 3)
+
+
+def test_comparison_of_a_scene() -> None:
+    scene = tiny_scene()
+    empty = PanopticSegmentation.empty(*scene.segmentation.shape)
+    sheet = comparison(scene.image, empty, scene.table, scene.segmentation, least_width=96)
+    assert sheet.dtype == np.uint8
+    assert sheet.shape[1] == 4 * 96 + 3 * 6  # 48 px wide, enlarged twice; margins of 6
+    alone = comparison(scene.image, scene.segmentation, scene.table, least_width=1)
+    assert alone.shape[1] == 2 * 48 + 6
+
+
+def test_errors() -> None:
+    scene = tiny_scene()
+    with pytest.raises(ValueError, match=r"size of the map, \(32, 48\), got \(16, 48\)"):
+        overlay(scene.image[:16], scene.segmentation, scene.table.palette)
+    with pytest.raises(ValueError, match=r"`opacity` to be in \[0, 1\], got 2"):
+        overlay(scene.image, scene.segmentation, scene.table.palette, opacity=2)
+    with pytest.raises(ValueError, match=r"\(H, W, 3\) uint8 RGB, got \(32, 48\) uint8"):
+        overlay(scene.image[..., 0], scene.segmentation, scene.table.palette)
