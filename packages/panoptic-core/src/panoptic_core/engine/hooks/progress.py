@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import datetime as dt
 import time
+from pathlib import Path
 from typing import Any
 
 import torch
-from mmengine.dist import get_world_size
+from mmengine.dist import get_world_size, is_main_process
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 
+from panoptic_core.engine.values import write_values
 from panoptic_core.registry import HOOKS
 
 
 @HOOKS.register_module()
 class ProgressHook(Hook):
-    """Say what a run does and what it leaves behind."""
+    """Say what a run does and what it leaves behind; keep the last validation as ``metrics.json``."""
 
     priority = "LOWEST"
 
@@ -43,6 +45,11 @@ class ProgressHook(Hook):
     def before_val(self, runner: Any) -> None:
         """Say on how many images is validated."""
         runner.logger.info(f"Validating on {len(runner.val_dataloader.dataset)} images.")
+
+    def after_val_epoch(self, runner: Any, metrics: dict[str, Any] | None = None) -> None:
+        """Write the values of the newest validation into the work folder."""
+        if metrics and is_main_process():
+            write_values(Path(runner.work_dir, "metrics.json"), metrics)
 
     def before_test(self, runner: Any) -> None:
         """Say what is tested."""
