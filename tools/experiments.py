@@ -1,0 +1,117 @@
+"""Seeded comparisons on generated scenes: resumable, one JSON a run, at most four minutes each.
+
+``python tools/experiments.py`` runs what is missing under ``work_dirs/experiments`` and prints the tables;
+``python tools/experiments.py tasc --seeds 0 1 2`` one of them. A run is a training through ``tools/train.py``
+followed by its evaluation; its JSON holds the command, the seed, the seconds and the metrics.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+TIME_LIMIT = 240  # seconds a run
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """Variants of one config that differ in a few options, and the metrics to compare them by."""
+
+    config: str
+    variants: dict[str, list[str]]
+    metrics: dict[str, str]  # column title -> key of the metrics
+    options: list[str] = field(default_factory=list)
+
+
+EXPERIMENTS = {
+    # Does the consistency loss bring the two heads together, and what becomes of PQ? (TASCNet, Table 4)
+    "tasc": Experiment(
+        config="configs/tascnet.py",
+        variants={f"lambda {weight}": [f"model.tasc_weight={weight}"] for weight in ("0", "0.1", "1.0")},
+        metrics={
+            "residual": "tasc/residual",
+            "PQ": "panoptic/PQ",
+            "PQ_th": "panoptic/PQ_th",
+            "PQ_st": "panoptic/PQ_st",
+            "mIoU": "semantic/mIoU",
+            "mask AP": "instances/mask_AP",
+        },
+        options=["model.predict_residual=True"],
+    ),
+}
+
+
+def run(name: str, variant: str, seed: int, folder: Path) -> dict:
+    """Train and evaluate one variant with one seed, unless its JSON is there already."""
+    experiment = EXPERIMENTS[name]
+    label = f"{variant.replace(' ', '_')}_seed{seed}"
+    result_file = folder / name / f"{label}.json"
+    if result_file.exists():
+        return json.loads(result_file.read_text(encoding="utf-8"))
+    work_dir = folder / name / label
+    options = [*experiment.options, *experiment.variants[variant], f"randomness.seed={seed}"]
+    command = [
+        *("tools/train.py", experiment.config, "--work-dir", str(work_dir)),
+        *("--cfg-options", *options),
+    ]
+    print(f"{name}: {variant}, seed {seed}: python {' '.join(command)}", flush=True)
+    begun = time.monotonic()
+    subprocess.run(  # noqa: S603
+        [sys.executable, *command], cwd=ROOT, check=True, timeout=TIME_LIMIT, stdout=subprocess.DEVNULL
+    )
+    metrics = json.loads((work_dir / "metrics.json").read_text(encoding="utf-8"))
+    result = {
+        "command": f"python {' '.join(command)}",
+        "seed": seed,
+        "seconds": round(time.monotonic() - begun, 1),
+        "metrics": metrics,
+    }
+    partial = result_file.with_suffix(".tmp")
+    partial.write_text(json.dumps(result, indent=1), encoding="utf-8")
+    partial.replace(result_file)
+    return result
+
+
+def table(name: str, results: dict[str, list[dict]]) -> str:
+    """Return the mean and the range over the seeds of each variant, as a Markdown table."""
+    columns = EXPERIMENTS[name].metrics
+    lines = [f"| {name} | runs | " + " | ".join(columns) + " |", "|---" * (len(columns) + 2) + "|"]
+    for variant, runs in results.items():
+        cells = []
+        for key in columns.values():
+            values = [one["metrics"][key] for one in runs]
+            digits = 4 if max(values) < 1 else 1
+            cells.append(
+                f"{statistics.fmean(values):.{digits}f} ({min(values):.{digits}f} to {max(values):.{digits}f})"
+            )
+        lines.append(f"| {variant} | {len(runs)} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Run the missing runs and print the tables."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("names", nargs="*", choices=[*EXPERIMENTS, []], help="default: all")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--out", type=Path, default=ROOT / "work_dirs" / "experiments")
+    args = parser.parse_args()
+    for name in args.names or EXPERIMENTS:
+        # Seed by seed, so that an interrupted comparison still compares.
+        results: dict[str, list[dict]] = {variant: [] for variant in EXPERIMENTS[name].variants}
+        for seed in args.seeds:
+            for variant, runs in results.items():
+                runs.append(run(name, variant, seed, args.out))
+        print(table(name, results))
+
+
+if __name__ == "__main__":
+    main()
