@@ -10,7 +10,7 @@ from typing import Any
 
 
 def write_values(path: str | Path, values: Mapping[str, Any]) -> None:
-    """Write values by name as JSON; NaN (a class that never occurs) becomes null. A kill leaves no half file."""
+    """Write values by name as JSON, NaN (a class that never occurs) as null; a kill leaves no half file."""
     plain = {
         name: None if isinstance(value, float) and math.isnan(value) else value
         for name, value in values.items()
