@@ -1,5 +1,6 @@
 """Instances on their way into a fusion: checked once, sorted by score, their masks read inside windows."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -13,6 +14,7 @@ from panoptic_fusion._checks import (
     check_count,
     check_device,
     check_finite,
+    check_fraction,
     check_integer,
     check_label_range,
     check_shape,
@@ -98,6 +100,7 @@ def read_instances(
         TypeError: On dtypes that do not fit.
     """
     check_count(num_things, "num_things")
+    check_fraction(score_threshold, "score_threshold", low=-math.inf, high=math.inf)
     masks = as_box_masks(masks, size)
     count = len(masks)
     labels, scores = as_tensor(labels, "labels"), as_tensor(scores, "scores")

@@ -11,7 +11,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from panoptic_fusion._checks import check_count, check_device, check_integer, check_shape, check_size
+from panoptic_fusion._checks import (
+    as_tensor,
+    check_count,
+    check_device,
+    check_integer,
+    check_shape,
+    check_size,
+)
 from panoptic_fusion.box_masks import BoxMasks
 
 _VERSION = 1
@@ -21,6 +28,8 @@ _TENSORS = ("sem_logits", "sem_seg", "labels", "scores", "ranking", "center_heat
 @dataclass
 class RawOutputs:
     """The parts that fusions are made from; a method fills the fields that it has.
+
+    NumPy arrays become tensors.
 
     Attributes:
         size: ``(H, W)`` of the image and of every map here.
@@ -52,6 +61,9 @@ class RawOutputs:
         self.size = check_size(self.size)
         check_count(self.num_things, "num_things")
         check_count(self.num_classes, "num_classes", low=self.num_things)
+        for name in _TENSORS:
+            if getattr(self, name) is not None:
+                setattr(self, name, as_tensor(getattr(self, name), name))
         height, width = self.size
         count = None if self.masks is None else len(self.masks)
         shapes: dict[str, tuple[tuple[int | None, ...], str]] = {
