@@ -234,7 +234,7 @@ def test_wrong_shapes(change: dict[str, Any], message: str) -> None:
 @pytest.mark.parametrize("with_torchvision", [True, False])
 def test_gpu_matches_cpu(modulated: bool, with_torchvision: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     if not with_torchvision:
-        monkeypatch.setattr("panoptic_core.ops._conv_columns.gpu_kernels", lambda tensor: None)
+        monkeypatch.setattr("panoptic_core.ops._torchvision.torchvision_ops", lambda: None)
     tensors = _inputs(6, 4, 2, 2)
     results = []
     for device in ("cpu", "cuda"):
@@ -252,4 +252,15 @@ def test_gpu_matches_cpu(modulated: bool, with_torchvision: bool, monkeypatch: p
         )
         grads = torch.autograd.grad(out.square().sum(), leaves)
         results.append([value.detach().cpu() for value in (out, *grads)])
+    torch.testing.assert_close(results[0], results[1])
+
+
+def test_autocast_does_not_narrow_the_sums() -> None:
+    image, offset, weight, bias, mask = (x.float().requires_grad_() for x in _inputs(7))
+    leaves = (image, offset, weight, bias, mask)
+    results = []
+    for enabled in (False, True):
+        with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
+            out = deform_conv2d(image, offset, weight, bias, mask=mask, padding=1)
+            results.append((out, *torch.autograd.grad(out.square().sum(), leaves)))
     torch.testing.assert_close(results[0], results[1])

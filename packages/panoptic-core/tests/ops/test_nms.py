@@ -171,7 +171,7 @@ def test_wrong_arguments() -> None:
 @pytest.mark.parametrize("with_torchvision", [True, False])
 def test_gpu_matches_cpu(offset: int, with_torchvision: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     if not with_torchvision:
-        monkeypatch.setattr("panoptic_core.ops.nms.gpu_kernels", lambda tensor: None)
+        monkeypatch.setattr("panoptic_core.ops._torchvision.torchvision_ops", lambda: None)
     generator = torch.Generator().manual_seed(10)
     boxes, scores = _boxes(generator, 5000, 400), torch.rand(5000, generator=generator)
     on_gpu = nms(boxes.cuda(), scores.cuda(), 0.5, offset)

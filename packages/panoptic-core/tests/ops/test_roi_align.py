@@ -196,7 +196,7 @@ def test_wrong_shapes(features: Tensor, rois: Tensor, size: int, message: str) -
 @pytest.mark.parametrize("with_torchvision", [True, False])
 def test_gpu_matches_cpu(ratio: int, with_torchvision: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     if not with_torchvision:
-        monkeypatch.setattr("panoptic_core.ops.roi_align.torchvision_ops", lambda: None)
+        monkeypatch.setattr("panoptic_core.ops._torchvision.torchvision_ops", lambda: None)
     generator = torch.Generator().manual_seed(5)
     features = torch.randn(2, 16, 20, 30, generator=generator)
     rois = _random_rois(generator, 50, 2, 30.0).float()

@@ -5,9 +5,11 @@ from types import ModuleType
 import torch
 from torch import Tensor
 
+from panoptic_core.ops import _torchvision
 from panoptic_core.ops._conv_taps import ConvGeometry, ConvTaps, conv_taps
-from panoptic_core.ops._row_sums import compute_dtype, dot_rows, spread_rows, sum_rows
-from panoptic_core.ops._torchvision import differentiate, gpu_kernels
+from panoptic_core.ops._row_sums import compute_dtype, dot_rows, full_precision, spread_rows, sum_rows
+
+_Gradients = tuple[Tensor | None, Tensor | None, Tensor | None, Tensor | None]
 
 _MAX_COLUMNS = 1 << 24  # numbers in the columns of one round: 64 MB
 
@@ -32,17 +34,18 @@ def deform_conv_forward(
         ``(N, O, H', W')`` of the type of ``input``.
     """
     dtype = compute_dtype(input.dtype)
-    if (ops := gpu_kernels(input)) is not None:
+    if (ops := _torchvision.gpu_kernels(input)) is not None:
         wide = [None if x is None else x.detach().to(dtype) for x in (input, offset, mask, weight)]
         return _torchvision_conv(ops, geometry, *wide).to(input.dtype)
     size = geometry.output_size(input.shape[2], input.shape[3])
     out = input.new_empty(input.shape[0], *size, weight.shape[0], dtype=dtype)
-    matrix = _matrices(weight.to(dtype), geometry)
-    for images in _rounds(input, geometry):
-        taps = _taps(input, offset, mask, images, geometry)
-        columns = sum_rows(_pixels(input[images], geometry), taps.index, taps.weight)
-        product = torch.bmm(_by_group(columns, geometry), matrix)  # (G, L, O / G)
-        out[images] = product.transpose(0, 1).reshape(-1, *out.shape[1:])
+    with full_precision(input.device):
+        matrix = _matrices(weight.to(dtype), geometry)
+        for images in _rounds(input, geometry):
+            taps = _taps(input, offset, mask, images, geometry)
+            columns = sum_rows(_pixels(input[images], geometry), taps.index, taps.weight)
+            product = torch.bmm(_by_group(columns, geometry), matrix)  # (G, L, O / G)
+            out[images] = product.transpose(0, 1).reshape(-1, *out.shape[1:])
     return out.permute(0, 3, 1, 2).to(input.dtype)
 
 
@@ -56,7 +59,7 @@ def deform_conv_backward(
     *,
     inputs: bool = True,
     weights: bool = True,
-) -> tuple[Tensor | None, Tensor | None, Tensor | None, Tensor | None]:
+) -> _Gradients:
     """Compute the gradients of :func:`deform_conv_forward`.
 
     Args:
@@ -73,16 +76,31 @@ def deform_conv_backward(
         Gradients of ``input``, ``offset``, ``mask`` and ``weight``; None for what was not asked for.
     """
     dtype = compute_dtype(input.dtype)
-    if (ops := gpu_kernels(input)) is not None:
+    if (ops := _torchvision.gpu_kernels(input)) is not None:
         wide = [None if x is None else x.detach().to(dtype) for x in (input, offset, mask, weight)]
         wanted = [inputs, inputs, inputs, weights]
-        grads = differentiate(
+        grads = _torchvision.differentiate(
             lambda *tensors: _torchvision_conv(ops, geometry, *tensors), wide, wanted, grad_output.to(dtype)
         )
         return _like(grads[0], input), _like(grads[1], offset), _like(grads[2], mask), _like(grads[3], weight)
     if not input.shape[0]:
         zeros = [None if x is None else torch.zeros_like(x) for x in (input, offset, mask, weight)]
         return zeros[0], zeros[1], zeros[2], zeros[3]
+    with full_precision(input.device):
+        return _backward_by_columns(grad_output, input, offset, mask, weight, geometry, inputs, weights)
+
+
+def _backward_by_columns(
+    grad_output: Tensor,
+    input: Tensor,  # noqa: A002
+    offset: Tensor,
+    mask: Tensor | None,
+    weight: Tensor,
+    geometry: ConvGeometry,
+    inputs: bool,
+    weights: bool,
+) -> _Gradients:
+    dtype = compute_dtype(input.dtype)
     matrix = _matrices(weight.to(dtype), geometry)  # (G, K * C / G, O / G)
     grad_matrix = torch.zeros_like(matrix)
     grad_pixels, grad_places, grad_masks = [], [], []
@@ -96,11 +114,8 @@ def deform_conv_backward(
             grad_matrix.baddbmm_(columns.transpose(1, 2), grad)
         if inputs:
             grad_columns = _from_group(torch.bmm(grad, matrix.transpose(1, 2)), geometry)  # (B, C / D)
-            grad_pixels.append(
-                spread_rows(
-                    grad_columns, taps.bag, taps.index.flatten(), taps.weight.flatten(), pixels.shape[0]
-                )
-            )
+            flat = taps.bag, taps.index.flatten(), taps.weight.flatten()
+            grad_pixels.append(spread_rows(grad_columns, *flat, len(pixels)))
             grad_place, grad_mask = taps.gradients(dot_rows(grad_columns, pixels, taps.index))
             grad_places.append(grad_place)
             grad_masks += [] if grad_mask is None else [grad_mask]

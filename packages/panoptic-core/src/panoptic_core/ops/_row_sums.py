@@ -8,6 +8,8 @@ channels, threaded over the bags, on the CPU and on a GPU, with no copy of the g
 The transposed sum (the gradient of the rows) is again such a sum, of bags sorted by row, hence deterministic.
 """
 
+from contextlib import AbstractContextManager
+
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
@@ -16,6 +18,11 @@ from torch import Tensor
 def compute_dtype(dtype: torch.dtype) -> torch.dtype:
     """Return the type to compute in: float64 stays, every narrower type is widened to float32."""
     return torch.float64 if dtype == torch.float64 else torch.float32
+
+
+def full_precision(device: torch.device) -> AbstractContextManager[None]:
+    """Keep autocast from narrowing the matrix products inside of an operator, as a compiled one would."""
+    return torch.autocast(device.type, enabled=False)
 
 
 def index_dtype(num_rows: int) -> torch.dtype:

@@ -13,9 +13,9 @@ chain has links, usually two to five.
 import torch
 from torch import Tensor
 
+from panoptic_core.ops import _torchvision
 from panoptic_core.ops._nms_numpy import suppress
 from panoptic_core.ops._row_sums import compute_dtype
-from panoptic_core.ops._torchvision import gpu_kernels
 
 _BLOCK = 2048  # boxes of one round on a GPU
 
@@ -52,7 +52,7 @@ def nms(boxes: Tensor, scores: Tensor, iou_threshold: float, offset: int = 0) ->
     if boxes.shape[0] == 0:
         return torch.empty(0, dtype=torch.int64, device=boxes.device)
     boxes, scores = boxes.detach().to(compute_dtype(boxes.dtype)), scores.detach()
-    if offset == 0 and (ops := gpu_kernels(boxes)) is not None:
+    if offset == 0 and (ops := _torchvision.gpu_kernels(boxes)) is not None:
         kept: Tensor = ops.nms(boxes, scores.to(boxes.dtype), iou_threshold)
         return kept
     order = torch.sort(scores, descending=True, stable=True).indices

@@ -17,9 +17,9 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from panoptic_core.ops import _torchvision
 from panoptic_core.ops._roi_bags import MAX_TAPS, RoIGeometry, roi_bags
 from panoptic_core.ops._row_sums import compute_dtype, spread_rows, sum_rows
-from panoptic_core.ops._torchvision import differentiate, gpu_kernels
 
 
 def roi_align(
@@ -105,7 +105,7 @@ def roi_align_forward(
     dtype = compute_dtype(input.dtype)
     if out is None:
         out = input.new_empty(rois.shape[0], channels, *geometry.bins)
-    if (ops := gpu_kernels(input)) is not None:
+    if (ops := _torchvision.gpu_kernels(input)) is not None:
         return out.copy_(ops.roi_align(input.to(dtype), rois.to(dtype), *_positional(geometry)))
     if out.numel():
         pixels = input.permute(0, 2, 3, 1).to(dtype).flatten(0, 2)  # (N * H * W, C)
@@ -131,10 +131,10 @@ def roi_align_backward(
     """
     num_maps, channels, height, width = input_shape
     dtype = compute_dtype(grad_output.dtype)
-    if (ops := gpu_kernels(grad_output)) is not None:
+    if (ops := _torchvision.gpu_kernels(grad_output)) is not None:
         boxes, numbers = rois.to(dtype), _positional(geometry)
         anything = grad_output.new_zeros(input_shape, dtype=dtype)  # linear: any input has this gradient
-        (grad,) = differentiate(
+        (grad,) = _torchvision.differentiate(
             lambda x: ops.roi_align(x, boxes, *numbers), [anything], [True], grad_output.to(dtype)
         )
         assert grad is not None
