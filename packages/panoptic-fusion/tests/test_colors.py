@@ -1,0 +1,57 @@
+"""Pictures of maps."""
+
+import numpy as np
+import pytest
+import torch
+
+from panoptic_fusion import PanopticSegmentation, colorize, default_palette
+from panoptic_fusion.testing import example_segmentation
+
+PALETTE = np.array([[200, 100, 50], [10, 20, 30]], dtype=np.uint8)
+
+
+def two_instances() -> PanopticSegmentation:
+    id_map = torch.tensor([[5, 5, 8, 8, 0, 3]])
+    return PanopticSegmentation.from_id_map(id_map, [5, 8, 3], [0, 0, 1], [True, True, False])
+
+
+def test_colors_by_hand() -> None:
+    picture = colorize(two_instances(), PALETTE, boundaries=False)
+    assert picture.dtype == np.uint8
+    assert picture.shape == (1, 6, 3)
+    assert picture[0, 0].tolist() == [200, 100, 50]  # the first instance has the colour of its class
+    assert picture[0, 4].tolist() == [0, 0, 0]
+    assert picture[0, 5].tolist() == [10, 20, 30]
+    second = picture[0, 2].astype(int) - PALETTE[0]
+    assert 0 < abs(second).max() <= 28
+
+
+def test_boundaries_of_things_only() -> None:
+    picture = colorize(two_instances(), PALETTE)
+    white = (picture == 255).all(axis=2)[0].tolist()
+    # Between 5 and 8, between 8 and void; not between void and stuff.
+    assert white == [False, True, False, True, False, False]
+
+
+def test_the_same_every_time_and_any_palette() -> None:
+    seg = example_segmentation()
+    assert (colorize(seg) == colorize(seg)).all()
+    assert (colorize(seg, torch.from_numpy(default_palette(9))) == colorize(seg, default_palette(9))).all()
+    assert colorize(PanopticSegmentation.empty(2, 3)).tolist() == np.zeros((2, 3, 3)).tolist()
+    instances = [tuple(colorize(seg, boundaries=False)[seg.mask(i).numpy()][0]) for i in seg.ids.tolist()]
+    assert len(set(instances)) == len(instances)
+
+
+def test_default_palette_is_distinct() -> None:
+    palette = default_palette(150).astype(int)
+    apart = np.abs(palette[:, None] - palette).max(axis=2) + 99 * np.eye(150, dtype=int)
+    assert apart.min() >= 2
+    assert (default_palette(20) == default_palette(150)[:20]).all()
+    assert default_palette(0).shape == (0, 3)
+
+
+def test_rejects_what_does_not_fit() -> None:
+    with pytest.raises(ValueError, match=r"a colour for label 1, got 1 colours"):
+        colorize(two_instances(), PALETTE[:1])
+    with pytest.raises(TypeError, match=r"`palette` to be uint8 RGB in \[0, 255\], got torch.float64"):
+        colorize(two_instances(), PALETTE / 255)
