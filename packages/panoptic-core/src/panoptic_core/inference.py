@@ -81,7 +81,7 @@ def load_model(
             described["data_preprocessor"] = cfg.data_preprocessor
         network: nn.Module = MODELS.build(described)
         pipeline = Compose(_test_transforms(cfg))
-        loaded = CheckpointLoader.load_checkpoint(as_checkpoint(checkpoint), "cpu")
+        loaded = CheckpointLoader.load_checkpoint(as_checkpoint(checkpoint), "cpu", "silent")
         weights = state_dict_of(loaded)
         match = match_weights(network, weights)
         if not match.is_complete:

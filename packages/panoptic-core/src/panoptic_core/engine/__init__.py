@@ -6,7 +6,7 @@ Importing it replaces MMEngine's checkpoint loaders by safe ones (see :mod:`pano
 from panoptic_core.engine.checkpoint import install_safe_loading
 from panoptic_core.engine.config import ConfigError, RunOptions, check_config, load_config, prepare_config
 from panoptic_core.engine.distributed import AnyDeviceDistributedDataParallel
-from panoptic_core.engine.hooks import AtomicCheckpointHook, ProgressHook
+from panoptic_core.engine.hooks import AtomicCheckpointHook, PredictionPicturesHook, ProgressHook
 from panoptic_core.engine.log_processor import ReadableLogProcessor
 from panoptic_core.engine.mixed_precision import Bfloat16OptimWrapper
 from panoptic_core.engine.runner import PanopticRunner
@@ -19,6 +19,7 @@ __all__ = [
     "Bfloat16OptimWrapper",
     "ConfigError",
     "PanopticRunner",
+    "PredictionPicturesHook",
     "ProgressHook",
     "ReadableLogProcessor",
     "RunOptions",

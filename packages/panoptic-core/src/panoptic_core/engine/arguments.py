@@ -45,6 +45,20 @@ def evaluation_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def prediction_parser() -> argparse.ArgumentParser:
+    """Return the parser of ``tools/predict.py``."""
+    parser = argparse.ArgumentParser(
+        description="Write a picture, a panoptic PNG and a JSON of each image. Class names and colours come "
+        "from the checkpoint."
+    )
+    parser.add_argument("config", help="the Python config file that the checkpoint was trained with")
+    parser.add_argument("checkpoint", help="weights: a file, or a folder (its newest whole checkpoint)")
+    parser.add_argument("images", help="an image, or a folder of images")
+    parser.add_argument("--out", metavar="FOLDER", default="predictions", help="default: predictions")
+    parser.add_argument("--device", help="default: a GPU if there is one")
+    return parser
+
+
 def to_options(arguments: argparse.Namespace) -> RunOptions:
     """Return what was typed as options of a run."""
     names = set(RunOptions.__dataclass_fields__)
@@ -53,13 +67,18 @@ def to_options(arguments: argparse.Namespace) -> RunOptions:
 
 
 def run_command(command: Callable[[], object]) -> int:
-    """Run a command; what the user can cure is one message without a traceback, and exit status 2."""
+    """Run a command and return its exit status.
+
+    Returns:
+        0; the command's own status if it returns a number; 2 for what the user can cure, which is one message
+        without a traceback.
+    """
     try:
-        command()
+        status = command()
     except (ConfigError, CheckpointError, FileNotFoundError) as error:
         print(f"error: {error}", file=sys.stderr)  # noqa: T201
         return 2
-    return 0
+    return status if isinstance(status, int) else 0
 
 
 def _parser(description: str) -> argparse.ArgumentParser:

@@ -11,6 +11,7 @@ from mmengine.runner import LogProcessor
 from panoptic_core.registry import LOG_PROCESSORS
 
 _TIMES = ("time", "data_time")
+_HEADLINES = ("PQ", "PQ_th", "PQ_st", "mIoU", "box_AP", "mask_AP")
 _NOT_SHOWN = ("iter", "epoch", "base_lr", "memory", "loss", "lr", "grad_norm", *_TIMES)
 
 
@@ -41,16 +42,13 @@ class ReadableLogProcessor(LogProcessor):
     def get_log_after_epoch(
         self, runner: Any, batch_idx: int, mode: str, with_non_scalar: bool = False
     ) -> tuple[dict[str, Any], str]:
-        """Return the values for the log files and the line for the console, without class-wise values."""
+        """Return the values for the log files and the line for the console, headlines only."""
         tag, _ = super().get_log_after_epoch(runner, batch_idx, mode, with_non_scalar)
-        shown = {key: value for key, value in tag.items() if not key.startswith("data_time")}
-        parts = [
-            f"{name} {value:.2f}" if isinstance(value, float) else f"{name} {value}"
-            for name, value in shown.items()
-            if name not in _TIMES and name.count("/") < 2 and isinstance(value, int | float)
-        ]
-        time = tag.get("time")
-        ending = f" ({time:.3f} s a batch)" if isinstance(time, float) else ""
+        numbers = {name: value for name, value in tag.items() if isinstance(value, int | float)}
+        headlines = {name: value for name, value in numbers.items() if name.rpartition("/")[2] in _HEADLINES}
+        shown = headlines or {name: value for name, value in numbers.items() if name not in _TIMES}
+        parts = [f"{name.rpartition('/')[2]} {value:.2f}" for name, value in shown.items()]
+        ending = f" ({numbers['time']:.3f} s a batch)" if "time" in numbers else ""
         return tag, f"{mode} done: {', '.join(parts)}{ending}"
 
     def _where(self, runner: Any, batch_idx: int, mode: str) -> str:

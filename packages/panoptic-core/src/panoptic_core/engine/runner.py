@@ -28,6 +28,8 @@ _FOR_THE_FILE = (
     "Checkpoints will be saved to",
     "Saving checkpoint at",
     '"FileClient" will be deprecated',
+    '"HardDiskBackend" is the alias',
+    "paramwise_options --",
 )
 
 
@@ -99,7 +101,7 @@ class PanopticRunner(Runner):
         Raises:
             CheckpointError: If the weights must fit and do not, **or** if none of them fits.
         """
-        checkpoint: dict[str, Any] = CheckpointLoader.load_checkpoint(filename, map_location)
+        checkpoint: dict[str, Any] = CheckpointLoader.load_checkpoint(filename, map_location, "silent")
         self.call_hook("after_load_checkpoint", checkpoint=checkpoint)
         model: nn.Module = self.model.module if is_model_wrapper(self.model) else self.model
         weights = state_dict_of(checkpoint)

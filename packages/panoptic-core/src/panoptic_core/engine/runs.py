@@ -1,17 +1,19 @@
-"""Train and evaluate: what the tools do after they have read their arguments."""
+"""Train, evaluate, predict: what the tools do after they have read their arguments."""
 
 from __future__ import annotations
 
-import json
-import math
-from pathlib import Path
+import sys
+import warnings
 from typing import Any
 
 from mmengine.dist import is_main_process
 
 from panoptic_core.engine.config import ConfigError, RunOptions, prepare_config
 from panoptic_core.engine.distributed import join_processes, leave_processes
+from panoptic_core.engine.prediction_files import predict_files
 from panoptic_core.engine.runner import PanopticRunner
+from panoptic_core.engine.values import write_values
+from panoptic_core.inference import load_model
 
 
 def train(options: RunOptions) -> PanopticRunner:
@@ -23,6 +25,7 @@ def train(options: RunOptions) -> PanopticRunner:
     Raises:
         ConfigError: If the config has mistakes; nothing was built then.
     """
+    _leave_out_noise()
     cfg, notes = prepare_config(options, "train")
     join_processes(options.launcher)
     try:
@@ -52,6 +55,7 @@ def evaluate(
     Raises:
         ConfigError: If the config has mistakes; nothing was built then.
     """
+    _leave_out_noise()
     cfg, _ = prepare_config(options, "test")
     if out is not None:
         evaluators = cfg.test_evaluator
@@ -66,19 +70,35 @@ def evaluate(
         runner: PanopticRunner = PanopticRunner.from_cfg(cfg)
         values = runner.test()
         if json_path is not None and is_main_process():
-            _write_json(Path(json_path), values)
+            write_values(json_path, values)
     finally:
         leave_processes()
     return values
 
 
-def _write_json(path: Path, values: dict[str, Any]) -> None:
-    plain = {
-        name: None if isinstance(value, float) and math.isnan(value) else value
-        for name, value in values.items()
-    }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(plain, indent=2) + "\n", encoding="utf-8")
+def predict(config: str, checkpoint: str, images: str, out: str, device: str | None = None) -> int:
+    """Predict an image or a folder and say what was done.
+
+    Returns:
+        0, or 1 if an image could not be read; those are named at the end.
+    """
+    _leave_out_noise()
+    model = load_model(config, checkpoint, device)
+    unreadable = predict_files(model, images, out, print)
+    print(f"Pictures, PNG maps and JSON files: `{out}`.")  # noqa: T201
+    for sentence in unreadable:
+        print(f"error: {sentence}", file=sys.stderr)  # noqa: T201
+    return 1 if unreadable else 0
 
 
-__all__ = ["ConfigError", "RunOptions", "evaluate", "train"]
+def _leave_out_noise() -> None:
+    """Leave out warnings of the layers below that nobody who runs a tool can act on."""
+    for message in (
+        ".*(OMP|MKL)_NUM_THREADS environment variable",
+        ".*`broadcast_buffers` is deprecated",
+        ".*`torch.jit.",
+    ):
+        warnings.filterwarnings("ignore", message=message)
+
+
+__all__ = ["ConfigError", "RunOptions", "evaluate", "predict", "train"]

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from panoptic_core.files import atomic_path
+
 
 def write_values(path: str | Path, values: Mapping[str, Any]) -> None:
     """Write values by name as JSON, NaN (a class that never occurs) as null; a kill leaves no half file."""
@@ -17,6 +19,5 @@ def write_values(path: str | Path, values: Mapping[str, Any]) -> None:
     }
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.name}.tmp")
-    partial.write_text(json.dumps(plain, indent=2) + "\n", encoding="utf-8")
-    partial.replace(path)
+    with atomic_path(path) as temporary:
+        temporary.write_text(json.dumps(plain, indent=2) + "\n", encoding="utf-8")

@@ -78,7 +78,10 @@ def prepare_config(options: RunOptions, task: str = "train") -> tuple[Config, li
     options = replace(options, **found)
     if task == "test":
         _only_test(cfg)
-    problems = apply_overrides(cfg, options.cfg_options, task)
+    try:
+        problems = apply_overrides(cfg, options.cfg_options, task)
+    except ImportError as error:  # a class that the config imports does not exist
+        raise ConfigError(str(options.config), [f"An import of the config fails: {error}."]) from error
     if options.data_root is not None:
         problems += set_data_root(cfg, options.data_root)
     problems += _set_weights(cfg, options, task)
@@ -146,7 +149,8 @@ def _set_house_defaults(cfg: Config) -> None:
     if processor.get("type") in (None, "LogProcessor", LogProcessor):
         cfg.log_processor = {**processor, "type": "panoptic_core.ReadableLogProcessor"}
     custom = list(cfg.get("custom_hooks") or [])
-    cfg.custom_hooks = [*custom, {"type": "panoptic_core.ProgressHook"}]
+    if not any("ProgressHook" in str(hook.get("type")) for hook in custom):
+        cfg.custom_hooks = [*custom, {"type": "panoptic_core.ProgressHook"}]
     if cfg.get("model_wrapper_cfg") is None and cfg.launcher != "none":
         cfg.model_wrapper_cfg = {
             "type": "panoptic_core.AnyDeviceDistributedDataParallel",
