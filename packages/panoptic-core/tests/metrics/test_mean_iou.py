@@ -45,7 +45,7 @@ def test_matches_literal_loop(ignore_index: int) -> None:
 
 def test_nothing_annotated() -> None:
     void = torch.full((2, 2), 255)
-    result = mean_iou(confusion_matrix(torch.zeros(2, 2), void, 2))
+    result = mean_iou(confusion_matrix(torch.zeros_like(void), void, 2))
     assert math.isnan(result.miou)
     assert math.isnan(result.pixel_accuracy)
 
@@ -68,8 +68,16 @@ def test_errors_name_the_image() -> None:
         confusion_matrix(zeros + 3, zeros, 2, image="x")
     with pytest.raises(ValueError, match=r"ground-truth labels in \[0, 2\) or 255 \(void\), got -1"):
         confusion_matrix(zeros, zeros - 1, 2)
-    with pytest.raises(ValueError, match=r"`ignore_index` outside \[0, 2\), got 1"):
+    with pytest.raises(ValueError, match="`ignore_index` to be -1 or at least 2, got 1"):
         confusion_matrix(zeros, zeros, 2, ignore_index=1)
+    with pytest.raises(ValueError, match=r"predicted labels in \[0, 2\) or -1 \(void\), got -2"):
+        confusion_matrix(zeros - 2, zeros, 2, ignore_index=-1)
+    with pytest.raises(ValueError, match=r"predicted labels in \[0, 2\) or 9 \(void\), got 255"):
+        confusion_matrix(zeros + 255, zeros, 2, ignore_index=9)
+    with pytest.raises(
+        TypeError, match=r"Image 4: expected ground-truth labels as integers, got torch\.float32"
+    ):
+        confusion_matrix(zeros, zeros.float(), 2, image=4)
     with pytest.raises(ValueError, match=r"to be \(C, C \+ 1\), got \(2, 2\)"):
         mean_iou(np.zeros((2, 2), dtype=np.int64))
     with pytest.raises(ValueError, match="each of the 2 classes, got 1 names"):

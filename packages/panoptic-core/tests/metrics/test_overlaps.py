@@ -73,6 +73,16 @@ def test_matches_literal_loop(
             np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.parametrize("ids", [[3], [3, 1 << 20]], ids=["direct", "hashed"])
+def test_negative_ids_are_not_listed(ids: list[int]) -> None:
+    pred, target = np.array([[-1, 3, -7]], dtype=np.int32), np.array([[-5, -5, 3]], dtype=np.int32)
+    listed, last = np.array(ids), len(ids) + 1
+    expected = {(last, last): 1, (last, 1): 1, (1, last): 1}
+    assert as_dict(overlaps(pred, target, listed, listed)) == expected
+    tensors = torch.from_numpy(pred), torch.from_numpy(target)
+    assert as_dict(_overlaps._overlaps_on_device(*tensors, listed, listed)) == expected
+
+
 def test_many_ids_need_no_luck_with_the_hash() -> None:
     ids = np.random.default_rng(0).choice(1 << 24, 5000, replace=False).astype(np.int32)
     ids = np.sort(ids[ids > 0])

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from panoptic_core.categories import CategoryTable
+from panoptic_core.metrics._overlaps import overlaps
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ def confusion_matrix(
         pred: ``(H, W)`` labels in ``[0, C)``; `ignore_index` where nothing was predicted.
         target: ``(H, W)`` labels in ``[0, C)``; `ignore_index` where nothing is annotated.
         num_classes: ``C``.
-        ignore_index: The value of void, outside ``[0, C)``.
+        ignore_index: The value of void: -1, or at least ``C``.
         image: The image's id or name, for errors.
 
     Returns:
@@ -49,6 +50,7 @@ def confusion_matrix(
 
     Raises:
         ValueError: If the maps differ in size, or hold other values.
+        TypeError: If a map does not hold integers.
     """
     pred, target = (torch.from_numpy(m) if isinstance(m, np.ndarray) else m for m in (pred, target))
     where = "" if image is None else f"Image {image!r}: "
@@ -58,25 +60,38 @@ def confusion_matrix(
             f"{tuple(target.shape)}. Predict at the size of the annotation."
         )
         raise ValueError(msg)
-    if 0 <= ignore_index < num_classes:
-        msg = f"Expected `ignore_index` outside [0, {num_classes}), got {ignore_index}, which is a class."
-        raise ValueError(msg)
-    pred, target = pred.reshape(-1).to(target.device).long(), target.reshape(-1).long()
     for labels, kind in ((pred, "predicted"), (target, "ground-truth")):
-        stray = labels[(labels != ignore_index) & ((labels < 0) | (labels >= num_classes))]
-        if stray.numel():
+        if labels.is_floating_point() or labels.dtype == torch.bool:
+            msg = f"{where}expected {kind} labels as integers, got {labels.dtype}. Convert them, e.g. `.long()`."
+            raise TypeError(msg)
+    if not -1 <= ignore_index < 2**31 - 2 or 0 <= ignore_index < num_classes:
+        msg = f"Expected `ignore_index` to be -1 or at least {num_classes}, got {ignore_index}."
+        raise ValueError(msg)
+    listed = np.arange(1, num_classes + 1)
+    if ignore_index >= num_classes:
+        listed = np.append(listed, ignore_index + 1)
+    shared = overlaps(_as_ids(pred), _as_ids(target), listed, listed)
+    # Places: 0 is a void of -1, 1..C the classes, C + 1 another void if there is one, the last a stray value.
+    stray = len(listed) + 1
+    for places, labels, kind in ((shared.pred, pred, "predicted"), (shared.target, target, "ground-truth")):
+        if places.size and ((places == stray).any() or (ignore_index != -1 and (places == 0).any())):
+            wrong = labels[(labels != ignore_index) & ((labels < 0) | (labels >= num_classes))]
             msg = (
-                f"{where}expected {kind} labels in [0, {num_classes}) or {ignore_index} (void), got "
-                f"{int(stray[0])}. "
-                "Map category ids to labels by the set's CategoryTable."
+                f"{where}expected {kind} labels in [0, {num_classes}) or {ignore_index} (void), "
+                f"got {int(wrong[0])}. Map category ids to labels by the set's CategoryTable."
             )
             raise ValueError(msg)
-    annotated = target != ignore_index
-    pred, target = pred[annotated], target[annotated]
-    columns = torch.where(pred == ignore_index, num_classes, pred)
-    size = num_classes * (num_classes + 1)
-    counts = torch.bincount(target * (num_classes + 1) + columns, minlength=size)
-    return counts.cpu().numpy().reshape(num_classes, num_classes + 1)
+    rows, columns = (
+        np.where(places == 0, num_classes, places - 1) for places in (shared.target, shared.pred)
+    )
+    counts = np.zeros((num_classes + 1, num_classes + 1), dtype=np.int64)
+    np.add.at(counts, (rows, columns), shared.pixels)
+    return counts[:num_classes]
+
+
+def _as_ids(labels: Tensor) -> Tensor:
+    """Return label + 1 as int32: void of -1 becomes 0, all classes are ids > 0."""
+    return torch.add(labels, 1, out=torch.empty_like(labels, dtype=torch.int32))
 
 
 def mean_iou(confusion: NDArray[np.int64], names: CategoryTable | Sequence[str] | None = None) -> IoUResult:

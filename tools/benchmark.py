@@ -1,0 +1,39 @@
+"""Time the parts of this project beside their peers: ``python tools/benchmark.py PART``.
+
+Each row is a ratio of medians of one run, in which peer and ours take turns, with the bar that it should
+meet.
+The bodies are in ``tools/bench/``, one file a part.
+"""
+
+import argparse
+import importlib
+import sys
+from pathlib import Path
+
+PARTS = ("fusion", "metrics", "loading", "ops")
+
+
+def main() -> None:
+    """Run the named parts one after another."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "parts", nargs="+", choices=[*PARTS, "all"], metavar="PART", help=f"{', '.join(PARTS)} or all"
+    )
+    parser.add_argument("--repeats", type=int, help="timed rounds; default: each part's own")
+    parser.add_argument("--threads", type=int, help="torch threads; default: torch's own")
+    args = parser.parse_args()
+    sys.path.insert(0, str(Path(__file__).parent))
+    if args.threads:
+        import torch
+
+        torch.set_num_threads(args.threads)
+    for part in PARTS if "all" in args.parts else args.parts:
+        print(f"== {part} ==")
+        importlib.import_module(f"bench.{part}").run(args)
+        print()
+
+
+if __name__ == "__main__":
+    main()
