@@ -2,7 +2,7 @@
 #     --data-root DATA/cityscapes --load-from work_dirs/coco_tascnet_r50/iter_90000.pth
 #
 # As tascnet_r50.py, started from the weights of configs/coco/tascnet_r50.py. The paper: PQ 59.3, PQ_th 56.3,
-# PQ_st 61.5 (table 1), which is table 4 at lambda = 0.1. The text chooses lambda = 1.0, which is here and gives
+# PQ_st 61.5 (table 1), which is table 4 at lambda = 0.1. The text chooses lambda = 1.0; it is here and gives
 # 59.0 / 55.6 / 61.5 in table 4: --cfg-options model.tasc_weight=0.1 for the other one.
 from mmengine.config import read_base
 

@@ -61,7 +61,9 @@ model = dict(
         type=RPNHead,
         in_channels=64,
         feat_channels=64,
-        anchor_generator=dict(type=AnchorGenerator, scales=[4], ratios=[0.5, 1.0, 2.0], strides=[4, 8, 16, 32, 64]),
+        anchor_generator=dict(
+            type=AnchorGenerator, scales=[4], ratios=[0.5, 1.0, 2.0], strides=[4, 8, 16, 32, 64]
+        ),
         bbox_coder=dict(
             type=DeltaXYWHBBoxCoder, target_means=[0.0, 0.0, 0.0, 0.0], target_stds=[1.0, 1.0, 1.0, 1.0]
         ),
