@@ -27,8 +27,8 @@ model.update(
         box_nms=0.3,
         mask_nms=0.3,
         mask_overlap=0.4,
-        guidance=0.5,  # the paper: 0.7; at a quarter of 128x192 the things mask misses the rims of small things,
-        clip=False,  # so half of an instance must agree with it, and the rim is kept
+        guidance=0.5,  # the paper: 0.7; a quarter of 128x192 is coarse: the things mask misses rims,
+        clip=False,  # so half of an instance has to agree with it, and the rim is kept
         stuff_area_limit=0,
     ),
     # The box filter of the panoptic path: class-wise NMS 0.3 (section 4.2)
