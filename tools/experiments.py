@@ -88,9 +88,8 @@ def table(name: str, results: dict[str, list[dict]]) -> str:
         for key in columns.values():
             values = [one["metrics"][key] for one in runs]
             digits = 4 if max(values) < 1 else 1
-            cells.append(
-                f"{statistics.fmean(values):.{digits}f} ({min(values):.{digits}f} to {max(values):.{digits}f})"
-            )
+            spread = f"{min(values):.{digits}f} to {max(values):.{digits}f}"
+            cells.append(f"{statistics.fmean(values):.{digits}f} ({spread})")
         lines.append(f"| {variant} | {len(runs)} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
