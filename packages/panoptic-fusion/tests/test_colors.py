@@ -1,10 +1,14 @@
 """Pictures of maps."""
 
+import struct
+import zlib
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 
-from panoptic_fusion import PanopticSegmentation, colorize, default_palette
+from panoptic_fusion import PanopticSegmentation, colorize, default_palette, write_png
 from panoptic_fusion.testing import example_segmentation
 
 PALETTE = np.array([[200, 100, 50], [10, 20, 30]], dtype=np.uint8)
@@ -40,6 +44,21 @@ def test_the_same_every_time_and_any_palette() -> None:
     assert colorize(PanopticSegmentation.empty(2, 3)).tolist() == np.zeros((2, 3, 3)).tolist()
     instances = [tuple(colorize(seg, boundaries=False)[seg.mask(i).numpy()][0]) for i in seg.ids.tolist()]
     assert len(set(instances)) == len(instances)
+
+
+def test_png_by_hand(tmp_path: Path) -> None:
+    picture = np.arange(18, dtype=np.uint8).reshape(2, 3, 3)
+    write_png(tmp_path / "a.png", picture)
+    data = (tmp_path / "a.png").read_bytes()
+    assert data[:8] == b"\x89PNG\r\n\x1a\n"
+    assert struct.unpack(">II", data[16:24]) == (3, 2)
+    begin = data.index(b"IDAT")
+    (length,) = struct.unpack(">I", data[begin - 4 : begin])
+    rows = zlib.decompress(data[begin + 4 : begin + 4 + length])
+    # Each row begins with its filter, 0.
+    assert list(rows) == [0, *range(9), 0, *range(9, 18)]
+    with pytest.raises(ValueError, match=r"\(H, W, 3\) uint8 RGB, got \(2, 3\) uint8"):
+        write_png(tmp_path / "b.png", picture[..., 0])
 
 
 def test_default_palette_is_distinct() -> None:

@@ -1,7 +1,7 @@
 """Every way to make a panoptic map: exact, fast, on its own (NumPy and PyTorch only)."""
 
 from panoptic_fusion.box_masks import BoxMasks
-from panoptic_fusion.colors import colorize, default_palette
+from panoptic_fusion.colors import colorize, default_palette, write_png
 from panoptic_fusion.confidence import fuse_by_confidence
 from panoptic_fusion.encodings import (
     coco_to_segmentation,
@@ -16,6 +16,7 @@ from panoptic_fusion.nms import mask_nms, nms
 from panoptic_fusion.raw_outputs import RawOutputs
 from panoptic_fusion.regions import connected_components, segment_boxes
 from panoptic_fusion.segmentation import PanopticSegmentation, Segment
+from panoptic_fusion.semantic import label_map_from_logits
 from panoptic_fusion.stuff import drop_small_stuff
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "drop_small_stuff",
     "fuse_by_confidence",
     "fuse_by_mask_guidance",
+    "label_map_from_logits",
     "mask_nms",
     "mmdet_to_segmentation",
     "nms",
@@ -38,4 +40,5 @@ __all__ = [
     "segmentation_to_coco",
     "segmentation_to_deeplab",
     "segmentation_to_mmdet",
+    "write_png",
 ]

@@ -140,7 +140,7 @@ def check_label_map(sem_seg: ArrayLike, name: str = "sem_seg") -> Tensor:
     if sem_seg.ndim == 3 and sem_seg.is_floating_point():
         msg = (
             f"Expected `{name}` to be a label map (H, W), got logits {tuple(sem_seg.shape)}. "
-            "Take the best class first: `logits.argmax(0)`."
+            "Take the best class first: `label_map_from_logits`."
         )
         raise ValueError(msg)
     check_shape(sem_seg, name, (None, None), "(H, W)")

@@ -13,6 +13,7 @@ ArrayLike: TypeAlias = Tensor | np.ndarray
 MAX_LABEL = 32767
 """The largest class id that a label map may hold."""
 
+_WIDER_TENSORS = {torch.uint16: torch.int32, torch.uint32: torch.int64, torch.uint64: torch.int64}
 _WIDER = {np.dtype(np.uint16): np.int32, np.dtype(np.uint32): np.int64, np.dtype(np.uint64): np.int64}
 
 
@@ -20,7 +21,8 @@ def as_tensor(value: ArrayLike, name: str) -> Tensor:
     """Turn an array into a tensor without a copy where the memory allows it.
 
     Args:
-        value: Tensor (returned as it is) or array of numbers or booleans.
+        value: Tensor (returned as it is, unless it is an unsigned one of 16 bits or more) or array of numbers
+            or booleans.
         name: The argument's name, for the error.
 
     Returns:
@@ -30,7 +32,7 @@ def as_tensor(value: ArrayLike, name: str) -> Tensor:
         TypeError: If the value is neither.
     """
     if isinstance(value, Tensor):
-        return value
+        return value.to(_WIDER_TENSORS[value.dtype]) if value.dtype in _WIDER_TENSORS else value
     if not isinstance(value, np.ndarray):
         msg = f"Expected `{name}` to be a torch tensor or a NumPy array, got {type(value).__name__}."
         raise TypeError(msg)

@@ -10,20 +10,24 @@ def on_host(values: Tensor) -> Tensor | np.ndarray:
 
     The windows are many and mostly small: NumPy starts faster on each, and never waits for a second thread.
     """
-    return values.numpy() if values.device.type == "cpu" else values
+    return values.numpy() if _is_host(values) else values
 
 
 def count_true(mask: Tensor | np.ndarray) -> Tensor:
     """Return the number of true pixels as an int64 scalar on the mask's device, without waiting for a GPU."""
-    if isinstance(mask, Tensor) and mask.device.type != "cpu":
+    if isinstance(mask, Tensor) and not _is_host(mask):
         return mask.sum()
     return torch.tensor(int(np.count_nonzero(mask)))
+
+
+def _is_host(tensor: Tensor) -> bool:
+    return tensor.device.type == "cpu"
 
 
 def tight_windows(masks: Tensor) -> np.ndarray:
     """Return the smallest windows around the true pixels of ``(N, H, W)`` masks, ``(N, 4)`` int64 (host)."""
     windows = np.zeros((masks.shape[0], 4), dtype=np.int64)
-    if masks.device.type == "cpu":
+    if _is_host(masks):
         host = masks.numpy()
         windows[:, 1], windows[:, 3] = _first_and_last(_any_true(host, axis=2))
         for mask, window in zip(host, windows, strict=True):  # only the rows that hold anything

@@ -1,5 +1,10 @@
 """A panoptic map as a picture: the class by its colour, the instance by a small variation of it."""
 
+import os
+import struct
+import zlib
+from pathlib import Path
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -79,6 +84,28 @@ def default_palette(num_classes: int) -> np.ndarray:
     chroma = np.clip(np.minimum(shifts, 4.0 - shifts), 0.0, 1.0)
     rgb = value[:, None] * (1.0 - saturation[:, None] * chroma)
     return np.rint(255.0 * rgb).astype(np.uint8)
+
+
+def write_png(path: str | os.PathLike[str], picture: np.ndarray) -> None:
+    """Write a picture as PNG with nothing but the standard library.
+
+    Args:
+        path: Of the file.
+        picture: ``(H, W, 3)`` uint8 RGB with at least one pixel.
+
+    Raises:
+        ValueError: If it is no such array.
+    """
+    if picture.ndim != 3 or picture.shape[2] != 3 or picture.dtype != np.uint8 or not picture.size:
+        msg = f"Expected `picture` to be (H, W, 3) uint8 RGB, got {picture.shape} {picture.dtype}."
+        raise ValueError(msg)
+    height, width, _ = picture.shape
+    rows = np.concatenate([np.zeros((height, 1), np.uint8), picture.reshape(height, -1)], axis=1)  # no filter
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)  # 8 bits, RGB
+    data = b"\x89PNG\r\n\x1a\n"
+    for kind, body in ((b"IHDR", header), (b"IDAT", zlib.compress(rows.tobytes(), 6)), (b"IEND", b"")):
+        data += struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+    Path(path).write_bytes(data)
 
 
 def _variation(place: int) -> np.ndarray:

@@ -20,6 +20,7 @@ from panoptic_fusion._checks import (
     check_size,
 )
 from panoptic_fusion.box_masks import BoxMasks
+from panoptic_fusion.semantic import label_map_from_logits
 
 _VERSION = 1
 _TENSORS = ("sem_logits", "sem_seg", "labels", "scores", "ranking", "center_heatmap", "offsets")
@@ -113,7 +114,7 @@ class RawOutputs:
     def semantic_labels(self) -> Tensor:
         """Return the ``(H, W)`` int64 label map: `sem_seg`, else the argmax of `sem_logits`.
 
-        Equal logits: the lowest class.
+        Equal logits: the lowest class. A NaN among the logits is an error.
 
         Raises:
             ValueError: If there is neither.
@@ -123,7 +124,7 @@ class RawOutputs:
         if self.sem_logits is None:
             msg = "Expected `sem_seg` or `sem_logits`, got neither. This network predicts no semantic map."
             raise ValueError(msg)
-        return self.sem_logits.argmax(dim=0)
+        return label_map_from_logits(self.sem_logits)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write a compressed ``.npz`` that `load` reads; a half-written file is never left under `path`.

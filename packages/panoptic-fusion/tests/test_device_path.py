@@ -1,0 +1,77 @@
+"""The path of other devices, run on the CPU: no NumPy in windows, float64 products, no table of ids."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+
+from panoptic_fusion import (
+    BoxMasks,
+    PanopticSegmentation,
+    _id_maps,
+    _windows,
+    drop_small_stuff,
+    fuse_by_confidence,
+    fuse_by_mask_guidance,
+    mask_nms,
+)
+from panoptic_fusion.testing import example_segmentation
+
+
+@pytest.fixture
+def other_device(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Return a switch: from then on host memory is treated as a GPU's is."""
+
+    def switch() -> None:
+        for module in ("_canvas", "_instances"):
+            monkeypatch.setattr(f"panoptic_fusion.{module}.on_host", lambda values: values)
+        monkeypatch.setattr("panoptic_fusion.paste._float32_products_are_exact", lambda device: False)
+        monkeypatch.setattr("panoptic_fusion.paste._at_least", lambda values, threshold: values >= threshold)
+        monkeypatch.setattr(_windows, "_is_host", lambda tensor: False)
+        monkeypatch.setattr(_id_maps, "_is_host", lambda tensor: False)
+
+    return switch
+
+
+def equal(first: PanopticSegmentation, second: PanopticSegmentation) -> bool:
+    return torch.equal(first.id_map, second.id_map) and first.segments == second.segments
+
+
+@pytest.mark.parametrize("fuse", [fuse_by_confidence, fuse_by_mask_guidance])
+def test_fusions_give_the_same(scene: Callable, other_device: Callable[[], None], fuse: Callable) -> None:
+    scenes = [scene(seed, count=18) for seed in range(4)]
+    full = [one.masks.to_full(tuple(one.sem_seg.shape)) for one in scenes]
+    options = {"num_things": 3, "score_threshold": 0.3, "stuff_area_limit": 30}
+
+    def results() -> list[PanopticSegmentation]:
+        return [
+            fuse(masks, one.labels, one.scores, one.sem_seg, **options)
+            for one, mask in zip(scenes, full, strict=True)
+            for masks in (BoxMasks.from_logits(one.masks.mask_logits, one.masks.boxes), mask)
+        ]
+
+    on_host = results()
+    other_device()
+    assert all(equal(first, second) for first, second in zip(on_host, results(), strict=True))
+
+
+def test_the_rest_gives_the_same(scene: Callable, other_device: Callable[[], None]) -> None:
+    one = scene(7, count=18)
+    size = tuple(one.sem_seg.shape)
+    seg = example_segmentation()
+
+    def results() -> list[object]:
+        masks = BoxMasks.from_logits(one.masks.mask_logits, one.masks.boxes)
+        full = masks.to_full(size)
+        return [
+            mask_nms(masks, one.scores, 0.3, size).tolist(),
+            masks.areas(size).tolist(),
+            BoxMasks.from_full(full).boxes.tolist(),
+            seg.label_map().tolist(),
+            seg.select(~seg.is_thing).id_map.tolist(),
+            drop_small_stuff(seg, 30, connected=True).id_map.tolist(),
+        ]
+
+    on_host = results()
+    other_device()
+    assert results() == on_host
