@@ -41,7 +41,7 @@ EXPERIMENTS = {
             "PQ_th": "panoptic/PQ_th",
             "PQ_st": "panoptic/PQ_st",
             "mIoU": "semantic/mIoU",
-            "mask AP": "instances/mask_AP",
+            "mask AP": "instance/mask_AP",
         },
         options=["model.predict_residual=True"],
     ),

@@ -21,8 +21,8 @@ COLUMNS = {
     "PQ_th": "panoptic/PQ_th",
     "PQ_st": "panoptic/PQ_st",
     "mIoU": "semantic/mIoU",
-    "box AP": "instances/box_AP",
-    "mask AP": "instances/mask_AP",
+    "box AP": "instance/box_AP",
+    "mask AP": "instance/mask_AP",
 }
 
 

@@ -1,0 +1,81 @@
+# python tools/train.py configs/cityscapes/tascnet_small_overfit.py --data-root FOLDER
+#
+# A check, not a recipe: the small TASCNet, from random weights, learns the images of one folder by heart and
+# is evaluated on them. FOLDER holds images/, panoptic.json and panoptic/ with Cityscapes' categories;
+# tools/realdata.py makes one of four images with a longest side of 512 pixels. The paper has no such row.
+from mmcv.transforms import LoadImageFromFile
+from mmdet.datasets.transforms import RandomFlip
+from mmengine.config import read_base
+from mmengine.optim import CosineAnnealingLR, LinearLR
+
+with read_base():
+    from .._base_.datasets.cityscapes_panoptic import *
+    from .._base_.models.small import *
+    from .._base_.runtime import *
+    from .._base_.schedules.quick import *
+
+from mmcv.ops import nms
+
+from panoptic_data.datasets import CocoPanoptic
+from panoptic_data.transforms import LoadPanoptic, PackPanopticInputs
+from panoptic_heads.common import ConcatSemanticHead, MaskGuidedFusion
+from panoptic_heads.tascnet import TASCNet
+
+num_things, num_stuff = 8, 11  # Cityscapes' evaluated classes
+folder = dict(
+    type=CocoPanoptic,
+    data_root="data/overfit",
+    ann_file="panoptic.json",
+    data_prefix=dict(img="images", seg="panoptic"),
+    table="cityscapes",
+)
+train_dataloader.update(batch_size=2, num_workers=1)
+train_dataloader["dataset"] = dict(
+    **folder,
+    pipeline=[
+        dict(type=LoadImageFromFile),
+        dict(type=LoadPanoptic),
+        dict(type=RandomFlip, prob=0.5),
+        dict(type=PackPanopticInputs),
+    ],
+)
+val_dataloader.update(num_workers=1)
+val_dataloader["dataset"] = dict(
+    **folder,
+    test_mode=True,
+    pipeline=[
+        dict(type=LoadImageFromFile),
+        dict(type=LoadPanoptic),
+        dict(type=PackPanopticInputs, test_mode=True),
+    ],
+)
+test_dataloader = val_dataloader
+
+model.update(
+    type=TASCNet,
+    tasc_weight=1.0,
+    neck=dict(num_outs=6, add_extra_convs="on_output", relu_before_extra_convs=True),
+    rpn_head=dict(anchor_generator=dict(strides=[4, 8, 16, 32, 64, 128])),
+    roi_head=dict(bbox_head=dict(num_classes=num_things), mask_head=dict(num_classes=num_things)),
+    semantic_head=dict(
+        type=ConcatSemanticHead, num_convs=1, num_things_classes=num_things, num_stuff_classes=num_stuff
+    ),
+    panoptic_fusion_head=dict(
+        type=MaskGuidedFusion,
+        score_thr=0.5,
+        box_nms=0.3,
+        mask_nms=0.3,
+        mask_overlap=0.4,
+        guidance=0.7,
+        stuff_area_limit=0,
+    ),
+    test_cfg=dict(panoptic=dict(score_thr=0.05, nms=dict(type=nms, iou_threshold=0.3), max_per_img=100)),
+)
+
+max_iters = 1200
+train_cfg.update(max_iters=max_iters, val_interval=300)
+optim_wrapper["optimizer"].update(lr=2e-3, weight_decay=0.0)  # to learn by heart, nothing may decay
+param_scheduler = [
+    dict(type=LinearLR, start_factor=0.01, by_epoch=False, begin=0, end=30),
+    dict(type=CosineAnnealingLR, by_epoch=False, begin=30, end=max_iters, eta_min=0.0),
+]
