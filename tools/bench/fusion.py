@@ -18,7 +18,13 @@ import torch.nn.functional as F  # noqa: N812 (its usual name)
 from bench._timing import Table, interleaved
 from torch import Tensor
 
-from panoptic_fusion import BoxMasks, fuse_by_confidence, fuse_by_mask_guidance, mmdet_to_segmentation
+from panoptic_fusion import (
+    BoxMasks,
+    fuse_by_confidence,
+    fuse_by_mask_guidance,
+    label_map_from_logits,
+    mmdet_to_segmentation,
+)
 from panoptic_fusion.testing.literal import fuse_by_confidence_literally, paste_literally
 
 NUM_THINGS = 8
@@ -220,6 +226,12 @@ def mmdet_rows(table: Table, scene: Scene) -> None:
 def argmax_rows(table: Table, scene: Scene, repeats: int) -> None:
     """Compare with the yardstick: one argmax over the semantic logits."""
     logits = torch.randn(NUM_CLASSES, *scene.size, generator=torch.Generator().manual_seed(0))
+    for threads in (1, 2):
+        with num_threads(threads):
+            calls = [partial(logits.argmax, dim=0), partial(label_map_from_logits, logits)]
+            slow, fast = interleaved(calls, repeats=repeats, warm_up=1)
+        work = f"label_map_from_logits, {threads} thread(s)"
+        table.faster(work, "argmax of 19x1024x2048 logits", slow, fast, None)
     for name, fuse in FUSIONS.items():
         for threads in (1, 2):
             with num_threads(threads):
