@@ -1,5 +1,8 @@
-"""TASCNet's own config, made tiny: it trains on generated scenes, is evaluated, and is trained in stages."""
+"""The small configs, made tiny: trained, evaluated, in stages, and on two ranks, one without targets."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -62,3 +65,69 @@ def test_a_stage_then_joint(tmp_path: Path, cache: Path) -> None:
     joint.load_or_resume()
     for (name, ours), theirs in zip(joint.model.named_parameters(), runner.model.parameters(), strict=True):
         assert torch.equal(ours, theirs), name
+
+
+TWO_RANKS = """
+import sys
+import torch
+import torch.distributed as dist
+from panoptic_core.engine.config.loading import load_config
+cfg = load_config(sys.argv[1])
+from mmdet.structures import DetDataSample
+from mmengine.registry import MODELS
+from mmengine.structures import InstanceData, PixelData
+from panoptic_data.transforms import WindowMasks
+from panoptic_fusion import PanopticSegmentation
+
+dist.init_process_group("gloo")
+rank = dist.get_rank()
+torch.manual_seed(0)
+cfg.model.backbone.update(base_channels=8)
+cfg.model.neck.update(in_channels=[8, 16, 32, 64])
+model = torch.nn.parallel.DistributedDataParallel(MODELS.build(cfg.model).train())
+optimizer = torch.optim.SGD(model.parameters(), lr=1e-3)
+size, boxes, labels = (64, 96), torch.zeros(0, 4), torch.full((64, 96), 255)
+ids = torch.zeros(64, 96, dtype=torch.int64)
+if rank == 0:  # the other one has nothing to learn from: all void
+    boxes = torch.tensor([[8.0, 8.0, 40.0, 40.0]])
+    labels[:], ids[:] = 8, 1
+    labels[8:40, 8:40], ids[8:40, 8:40] = 0, 2
+number = len(boxes)
+for step in range(3):
+    sample = DetDataSample(metainfo={"img_shape": size, "ori_shape": size, "scale_factor": (1.0, 1.0)})
+    crops = [torch.ones(32, 32).numpy()] * number
+    masks = WindowMasks(crops, boxes.numpy(), *size)
+    sample.gt_instances = InstanceData(bboxes=boxes, labels=torch.zeros(number).long(), masks=masks)
+    sample.ignored_instances = InstanceData(bboxes=torch.zeros(0, 4), labels=torch.zeros(0).long())
+    sample.gt_sem_seg = PixelData(sem_seg=labels[None])
+    sample.gt_panoptic = PanopticSegmentation.from_id_map(ids, [1, 2], [8, 0], [False, True])
+    data = model.module.data_preprocessor(
+        {"inputs": [torch.randint(0, 256, (3, *size), dtype=torch.uint8)], "data_samples": [sample]}, True
+    )
+    total, _ = model.module.parse_losses(model(**data, mode="loss"))
+    optimizer.zero_grad()
+    total.backward()
+    optimizer.step()
+    total = sum(parameter.double().sum() for parameter in model.parameters()).detach()
+    other = total.clone()
+    dist.broadcast(other, 0)
+    assert total == other, (step, total, other)
+print(f"rank {rank} is done")
+"""
+
+
+def test_a_rank_without_targets_does_not_hang_the_other(tmp_path: Path) -> None:
+    script = tmp_path / "two_ranks.py"
+    script.write_text(TWO_RANKS)
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
+    done = subprocess.run(
+        [*command, str(script), str(CONFIGS / "tascnet.py")],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        cwd=tmp_path,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert done.stdout.count("is done") == 2
