@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -33,6 +34,9 @@ def mixed_precision(optim_wrapper: dict[str, Any]) -> dict[str, Any]:
 
     bfloat16 on the CPU and on GPUs that have it; float16 with dynamic loss scaling on older GPUs.
     """
+    changed = copy.copy(optim_wrapper)  # of a config's dictionary, imports stay lazy
     if torch.cuda.is_available() and not torch.cuda.is_bf16_supported():
-        return {**optim_wrapper, "type": "AmpOptimWrapper", "loss_scale": "dynamic", "dtype": "float16"}
-    return {**optim_wrapper, "type": "panoptic_core.Bfloat16OptimWrapper"}
+        changed.update({"type": "AmpOptimWrapper", "loss_scale": "dynamic", "dtype": "float16"})
+    else:
+        changed["type"] = "panoptic_core.Bfloat16OptimWrapper"
+    return changed

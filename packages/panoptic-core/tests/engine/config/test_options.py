@@ -156,3 +156,44 @@ def test_the_linear_scaling_rule(changed: Changed) -> None:
 def test_no_check(config_file: Path) -> None:
     overrides = {"model.backbone.depth": "deep"}
     prepare_config(RunOptions(config_file, check=False, cfg_options=overrides, data_root="/nowhere"))
+
+
+NEW_STYLE = """
+from mmengine.dataset import DefaultSampler, InfiniteSampler
+from mmengine.optim import LinearLR, OptimWrapper
+from mmengine.runner import IterBasedTrainLoop, ValLoop
+from torch.optim import SGD
+from panoptic_core.evaluation import PanopticQuality
+
+model = dict(type="ConfigToyDetector", backbone=dict(type="ConfigToyBackbone", depth=18))
+dataset = dict(type="ConfigToyDataset", data_root="{root}", ann_file="a.json", data_prefix=dict(img="images"))
+train_dataloader = dict(dataset=dataset, sampler=dict(type=InfiniteSampler), batch_size=2)
+val_dataloader = dict(dataset=dataset, sampler=dict(type=DefaultSampler, shuffle=False))
+val_evaluator = [dict(type=PanopticQuality)]
+val_cfg = dict(type=ValLoop)
+train_cfg = dict(type=IterBasedTrainLoop, max_iters=4)
+optim_wrapper = dict(type=OptimWrapper, optimizer=dict(type=SGD, lr=0.02))
+param_scheduler = [dict(type=LinearLR, start_factor=0.1)]
+auto_scale_lr = dict(base_batch_size=8)
+"""
+
+
+@pytest.mark.parametrize("task", ["train", "test"])
+def test_a_new_style_config_can_be_written_again(tmp_path: Path, config_file: Path, task: str) -> None:
+    path = tmp_path / "new.py"
+    path.write_text(NEW_STYLE.replace("{root}", str(tmp_path / "gone")))
+    (tmp_path / "w.pth").write_bytes(b"")
+    options = RunOptions(
+        path,
+        checkpoint=str(tmp_path / "w.pth"),
+        data_root=str(tmp_path / "data"),
+        amp=True,
+        auto_scale_lr=True,
+        seed=3,
+        cfg_options={"param_scheduler.0.start_factor": 0.5} if task == "train" else {},
+    )
+    cfg, _ = prepare_config(options, task)
+    again = Config.fromstring(cfg.pretty_text, ".py")
+    loader = "train_dataloader" if task == "train" else "test_dataloader"
+    assert again[loader].dataset.data_root == str(tmp_path / "data")
+    assert again[loader].sampler.type.startswith("mmengine.")

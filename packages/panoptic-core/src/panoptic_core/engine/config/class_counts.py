@@ -21,7 +21,7 @@ def class_count_problems(cfg: Mapping[str, Any], task: str, scope: str) -> list[
     Data sets are made in their lazy form: class names, no images.
     """
     problems: list[str] = []
-    tables: dict[str, CategoryTable] = {}
+    places: dict[CategoryTable, list[str]] = {}
     for part in datasets_of(cfg, task):
         if "dataset" in part.value or "datasets" in part.value:
             continue  # a wrapper
@@ -31,14 +31,14 @@ def class_count_problems(cfg: Mapping[str, Any], task: str, scope: str) -> list[
             problems.append(f"`{part.path}`: the data set cannot tell its classes: {error}")
             continue
         if table is not None:
-            tables[part.path] = table
-    for path, table in tables.items():
+            places.setdefault(table, []).append(f"`{part.path}`")
+    for table, paths in places.items():
         for where, have, want, what in _mismatches("model", cfg.get("model") or {}, table):
             problems.append(
-                f"`{where}` is {have}, but `{path}` ({table.name}) has {want} {what}. Set it to {want}, or "
-                "take the config that was made for this data set."
+                f"`{where}` is {have}, but {' and '.join(paths)} ({table.name}): {want} {what}. "
+                f"Set it to {want}, or take the config that was made for this data set."
             )
-    return list(dict.fromkeys(problems))
+    return problems
 
 
 def _table_of(dataset: Mapping[str, Any], scope: str) -> CategoryTable | None:

@@ -77,8 +77,9 @@ def _move(value: Any, old: str, new: str) -> Any:
     if isinstance(value, str):
         return new + value[len(old) :] if value.startswith(old + "/") else value
     if isinstance(value, dict):
-        for key in list(value):
-            value[key] = _move(value[key], old, new)
+        # dict.items: what a config imports must stay lazy, or it could not be written to a file again.
+        for key, item in list(dict.items(value)):
+            value[key] = _move(item, old, new)
         return value
     if isinstance(value, list | tuple):
         return type(value)(_move(item, old, new) for item in value)

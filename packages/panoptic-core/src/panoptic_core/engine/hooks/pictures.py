@@ -34,8 +34,8 @@ class PredictionPicturesHook(Hook):
         self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Sequence[Any] | None = None
     ) -> None:
         """Draw what is among the first images of the validation set."""
-        # Validating without training builds no training loop, and must not.
-        step = runner.iter if hasattr(runner.train_loop, "iter") else 0
+        # `runner.iter` would build a training loop where there is only its config.
+        step = 0 if runner._train_loop is None or isinstance(runner._train_loop, dict) else runner.iter
         folder = Path(runner.work_dir, self.folder, f"iter_{step}")
         self._draw(folder, runner.val_dataloader, batch_idx, outputs or ())
 
