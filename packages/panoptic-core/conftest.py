@@ -1,18 +1,12 @@
-"""Which files can be collected here: the OpenMMLab layer needs the extra ``[mm]``."""
+"""Which files can be collected here."""
 
 from importlib.util import find_spec
 
-collect_ignore_glob = (
-    []
-    if find_spec("mmengine")
-    else [
-        "src/panoptic_core/registry.py",
-        "src/panoptic_core/inference.py",
-        "src/panoptic_core/engine/*",
-        "src/panoptic_core/evaluation/*",
-        "tests/engine/*",
-        "tests/evaluation/*",
-        "tests/test_registry.py",
-        "tests/test_inference.py",
+# It answers to every name, so also to those by which pytest looks for plug-ins.
+collect_ignore = ["src/panoptic_core/ops/_ext.py"]
+
+if not find_spec("mmengine"):  # the OpenMMLab layer needs the extra `[mm]`
+    collect_ignore += [
+        *(f"src/panoptic_core/{name}" for name in ("engine", "evaluation", "inference.py", "registry.py")),
+        *(f"tests/{name}" for name in ("engine", "evaluation", "test_inference.py", "test_registry.py")),
     ]
-)
