@@ -35,6 +35,10 @@ def test_boundaries_of_things_only() -> None:
     white = (picture == 255).all(axis=2)[0].tolist()
     # Between 5 and 8, between 8 and void; not between void and stuff.
     assert white == [False, True, False, True, False, False]
+    turned = PanopticSegmentation.from_id_map(
+        two_instances().id_map.T, [5, 8, 3], [0, 0, 1], [True, True, False]
+    )
+    assert (colorize(turned, PALETTE) == picture.transpose(1, 0, 2)).all()
 
 
 def test_the_same_every_time_and_any_palette() -> None:

@@ -68,6 +68,13 @@ def check_integer(tensor: Tensor, name: str) -> None:
         raise TypeError(msg)
 
 
+def check_bool(tensor: Tensor, name: str) -> None:
+    """Raise a TypeError unless the tensor holds booleans."""
+    if tensor.dtype != torch.bool:
+        msg = f"Expected `{name}` to be bool, got {tensor.dtype}. Compare with a threshold first."
+        raise TypeError(msg)
+
+
 def check_device(tensor: Tensor, name: str, device: torch.device, other: str) -> None:
     """Raise a ValueError unless the tensor lies where the other one does."""
     if tensor.device != device:

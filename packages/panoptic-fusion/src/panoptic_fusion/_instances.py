@@ -1,7 +1,7 @@
 """Instances on their way into a fusion: checked once, sorted by score, their masks read inside windows."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -71,14 +71,18 @@ class MaskReader:
             self.keep(i, crop)
         return crop
 
-    def intersection(self, i: int, j: int) -> Tensor:
-        """Return the pixels that both masks cover, an int64 scalar."""
+    def intersections(self, i: int, others: Sequence[int]) -> list[Tensor]:
+        """Return the pixels that mask `i` shares with each other one, int64 scalars."""
+        mine = self.crop_again(i)
+        return [self._intersection(i, mine, j) for j in others]
+
+    def _intersection(self, i: int, mine: Tensor, j: int) -> Tensor:
         ax0, ay0, ax1, ay1 = self.windows[i]
         bx0, by0, bx1, by1 = self.windows[j]
         x0, y0, x1, y1 = max(ax0, bx0), max(ay0, by0), min(ax1, bx1), min(ay1, by1)
         if x0 >= x1 or y0 >= y1:
             return torch.zeros((), dtype=torch.int64, device=self.masks.device)
-        first = self.crop_again(i)[y0 - ay0 : y1 - ay0, x0 - ax0 : x1 - ax0]
+        first = mine[y0 - ay0 : y1 - ay0, x0 - ax0 : x1 - ax0]
         second = self.crop_again(j)[y0 - by0 : y1 - by0, x0 - bx0 : x1 - bx0]
         return count_true(on_host(first) & on_host(second))
 

@@ -1,8 +1,12 @@
 """Windows: the smallest ones around masks, counting inside them, and resampling of whole-pixel masks."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from torch import Tensor
+
+from panoptic_fusion._checks import ArrayLike
 
 
 def on_host(values: Tensor) -> Tensor | np.ndarray:
@@ -86,3 +90,21 @@ def rescale_crop(crop: Tensor, old: np.ndarray, new: np.ndarray, scale: np.ndarr
         for axis in (0, 1)
     )
     return crop[rows][:, columns]
+
+
+def clip_windows(windows: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Return windows cut down to an image of ``(H, W)``, ``(N, 4)``; what lies outside becomes empty."""
+    limits = np.array(size[::-1])
+    low = np.clip(windows[:, :2], 0, limits)
+    return np.concatenate([low, np.clip(windows[:, 2:], low, limits)], axis=1)
+
+
+def picked_rows(count: int, index: int | slice | Sequence[int] | ArrayLike) -> np.ndarray:
+    """Return the rows that an index picks out of ``count``, ``(K,)`` int64; an int picks one."""
+    every = np.arange(count)
+    if isinstance(index, int | np.integer):
+        return every[[int(index)]]
+    if isinstance(index, slice):
+        return every[index]
+    host = index.cpu().numpy() if isinstance(index, Tensor) else np.asarray(index)
+    return every[host if host.size or host.dtype == bool else host.astype(np.int64)]

@@ -11,13 +11,14 @@ from torch import Tensor
 from panoptic_fusion._checks import (
     ArrayLike,
     as_tensor,
+    check_bool,
     check_device,
     check_finite,
     check_integer,
     check_shape,
     check_size,
 )
-from panoptic_fusion._windows import count_true, rescale_crop, tight_windows
+from panoptic_fusion._windows import clip_windows, count_true, picked_rows, rescale_crop, tight_windows
 from panoptic_fusion.paste import Window, paste_masks, paste_windows, resample_mask
 
 
@@ -102,9 +103,7 @@ class BoxMasks:
         host = windows.cpu().numpy().astype(np.int64)
         tensors = [as_tensor(crop, f"crops[{i}]") for i, crop in enumerate(crops)]
         for i, (crop, (x0, y0, x1, y1)) in enumerate(zip(tensors, host.tolist(), strict=True)):
-            if crop.dtype != torch.bool:
-                msg = f"Expected `crops[{i}]` to be bool, got {crop.dtype}. Compare with a threshold first."
-                raise TypeError(msg)
+            check_bool(crop, f"crops[{i}]")
             check_shape(crop, f"crops[{i}]", (y1 - y0, x1 - x0), f"{(y1 - y0, x1 - x0)} of its window")
         target = torch.device(device) if device is not None else (tensors[0] if tensors else windows).device
         placed = tuple(crop.to(target) for crop in tensors)
@@ -119,9 +118,7 @@ class BoxMasks:
         """
         masks = as_tensor(masks, "masks")
         check_shape(masks, "masks", (None, None, None), "(N, H, W)")
-        if masks.dtype != torch.bool:
-            msg = f"Expected `masks` to be bool, got {masks.dtype}. Compare with a threshold first."
-            raise TypeError(msg)
+        check_bool(masks, "masks")
         windows = tight_windows(masks)
         crops = [
             mask[y0:y1, x0:x1].clone() for mask, (x0, y0, x1, y1) in zip(masks, windows.tolist(), strict=True)
@@ -161,14 +158,7 @@ class BoxMasks:
 
     def __getitem__(self, index: int | slice | Sequence[int] | ArrayLike) -> "BoxMasks":
         """Select masks: an int gives a BoxMasks of one; bool tensors select, long tensors reorder."""
-        every = np.arange(len(self))
-        if isinstance(index, int | np.integer):
-            rows = every[[int(index)]]
-        elif isinstance(index, slice):
-            rows = every[index]
-        else:
-            host = index.cpu().numpy() if isinstance(index, Tensor) else np.asarray(index)
-            rows = every[host if host.size or host.dtype == bool else host.astype(np.int64)]
+        rows = picked_rows(len(self), index)
         picked = torch.from_numpy(rows).to(self.device)
         known = self.__dict__.get("host_boxes", self._given_host_boxes)
         host_boxes = None if known is None else known[rows]
@@ -234,9 +224,7 @@ class BoxMasks:
             if self.mask_logits is not None:
                 table = paste_windows(self.host_boxes, size)
             else:
-                low = np.clip(self.host_boxes[:, :2], 0, size[::-1])
-                high = np.clip(self.host_boxes[:, 2:], low, np.maximum(low, size[::-1]))
-                table = np.concatenate([low, high], axis=1)
+                table = clip_windows(self.host_boxes, size)
             self._windows = (size, [(x0, y0, x1, y1) for x0, y0, x1, y1 in table.tolist()])
         return self._windows[1]
 

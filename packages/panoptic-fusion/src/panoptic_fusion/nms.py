@@ -149,7 +149,7 @@ def _shared_pixels(
     places = np.flatnonzero((most > 0) & (most >= threshold * (areas[best] + areas[rivals] - most)))
     shared = np.zeros(len(rivals), dtype=np.int64)
     if places.size:
-        shared[places] = torch.stack([reader.intersection(best, int(rivals[k])) for k in places]).tolist()
+        shared[places] = torch.stack(reader.intersections(best, rivals[places].tolist())).tolist()
     return shared
 
 

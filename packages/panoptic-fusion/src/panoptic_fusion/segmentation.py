@@ -14,6 +14,7 @@ from torch import Tensor
 from panoptic_fusion._checks import (
     ArrayLike,
     as_tensor,
+    check_bool,
     check_count,
     check_device,
     check_integer,
@@ -199,9 +200,7 @@ class PanopticSegmentation:
             ValueError: If its length is not the number of segments.
         """
         keep = as_tensor(keep, "keep")
-        if keep.dtype != torch.bool:
-            msg = f"Expected `keep` to be bool, got {keep.dtype}."
-            raise TypeError(msg)
+        check_bool(keep, "keep")
         check_shape(keep, "keep", (len(self),), f"(S,) = ({len(self)},)")
         keep = keep.to(self.device)
         kept_ids = torch.where(keep, self.ids, torch.zeros_like(self.ids))
