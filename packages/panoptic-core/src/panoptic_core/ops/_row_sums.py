@@ -14,6 +14,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
+_CACHED = 1 << 20  # numbers that may be written in passing: 4 MB
+
 
 def compute_dtype(dtype: torch.dtype) -> torch.dtype:
     """Return the type to compute in: float64 stays, every narrower type is widened to float32."""
@@ -84,10 +86,14 @@ def dot_rows(grad: Tensor, rows: Tensor, index: Tensor) -> Tensor:
     Returns:
         ``(B, T)``.
     """
-    out = grad.new_empty(index.shape)
-    step = max(1, (1 << 20) // max(1, index.shape[1] * grad.shape[1]))  # gathered rows stay in the cache
-    for begin in range(0, index.shape[0], step):
+    out = grad.new_zeros(index.shape)
+    if index.numel() == 0 or grad.shape[1] == 0:
+        return out
+    step = max(1, _CACHED // grad.shape[1])
+    for begin in range(0, len(grad), step):
         part = slice(begin, begin + step)
-        gathered = rows[index[part].long()]  # (b, T, C)
-        torch.bmm(gathered, grad[part, :, None], out=out[part, :, None])
+        with torch.enable_grad():  # the sum is linear in its weights: any of them will do
+            weight = torch.ones_like(out[part], requires_grad=True)
+            sums = F.embedding_bag(index[part], rows, mode="sum", per_sample_weights=weight)
+        out[part] = torch.autograd.grad(sums, weight, grad[part])[0]
     return out
