@@ -24,7 +24,7 @@ from panoptic_data.generator.things.person import (
 )
 from panoptic_data.generator.things.signals import draw_traffic_light, draw_traffic_sign
 
-SMALL_PACK = 0.068  # a backpack that would be narrower than this share of the short side is rarely worn
+SMALL_PACK = 0.07  # a backpack that would be narrower than this share of the short side is rarely worn
 MAX_STANDING = 230  # a person may bring two friends, each with a backpack; segment ids end at 255
 
 

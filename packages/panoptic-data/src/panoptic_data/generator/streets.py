@@ -29,7 +29,7 @@ def build_stage(dice: Dice, height: int, width: int, settings: SceneSettings) ->
     camera = Camera(
         height=height,
         width=width,
-        focal=unit * dice.between(1.1, 1.3),
+        focal=unit * dice.between(1.2, 1.4),
         horizon=height * dice.between(0.38, 0.46),
         centre=width * (0.5 if across else dice.between(0.36, 0.64)),
         eye=dice.between(1.8, 2.1),
@@ -49,7 +49,7 @@ def _along(dice: Dice, stage: Stage) -> None:
     shift = dice.between(-1.6, 1.6)
     green = dice.chance(GREEN)
     half = dice.between(2.3, 2.9)
-    walk, verge = (dice.between(1.4, 1.9), dice.between(3.0, 5.0)) if green else (dice.between(2.0, 2.7), 0.0)
+    walk, verge = (dice.between(1.6, 2.0), dice.between(3.0, 5.0)) if green else (dice.between(2.2, 2.8), 0.0)
     left, right = -half - shift, half - shift
     stage.ground.append(Layer("grass", ground.grass(far), far))
     stage.ground.append(Layer("road", ground.road_along(dice, left, right, far), far))
@@ -65,9 +65,9 @@ def _along(dice: Dice, stage: Stage) -> None:
         # Right-hand traffic: cars on the right drive away and show their tail.
         heading = AWAY * side
         lane, parked = edge - side * half * 0.5, edge - side * 0.95
-        stage.open("person", Zone(x0 + 0.3, x1 - 0.3, 5.2, 11.5, deep))
-        stage.open("crowd", Zone(x0 + 0.3, x1 - 0.3, 7.0, 11.5, deep))
-        stage.open("sign", Zone(edge + side * 0.3, edge + side * 0.5, 6.0, 12.0, deep))
+        stage.open("person", Zone(x0 + 0.3, x1 - 0.3, 5.2, 10.5, deep))
+        stage.open("crowd", Zone(x0 + 0.3, x1 - 0.3, 7.0, 11.0, deep))
+        stage.open("sign", Zone(edge + side * 0.3, edge + side * 0.5, 5.8, 11.0, deep))
         stage.open("dog", Zone(x0 + 0.3, x1 - 0.3, 5.0, 8.5, 14.0))
         stage.open("bicycle", Zone(x0 + 0.5, x1 - 0.5, 5.0, 10.5, deep))
         stage.open("clutter", Zone(outer - side * 0.5, outer - side * 0.3, 5.0, 12.0))
@@ -76,7 +76,7 @@ def _along(dice: Dice, stage: Stage) -> None:
         stage.open("car", Zone(lane - 0.2, lane + 0.2, 7.5, 16.0, deep, heading))
         against = -1 if dice.chance(0.3) else 1
         stage.open("car", Zone(parked - 0.1, parked + 0.1, 7.0, 14.0, deep, heading * against))
-    stage.open("person", Zone(left + 0.5, right - 0.5, 5.0, 11.0, deep, weight=0.8))
+    stage.open("person", Zone(left + 0.5, right - 0.5, 5.2, 10.0, deep, weight=0.8))
     stage.open("bicycle", Zone(left + 0.6, right - 0.6, 5.5, 10.0, deep, weight=0.7))
     stage.open("dog", Zone(left + 0.5, right - 0.5, 5.0, 8.0, 14.0, weight=0.4))
     turning = dice.pick((LEFTWARD, RIGHTWARD))
@@ -87,9 +87,9 @@ def _across(dice: Dice, stage: Stage) -> None:
     """A street from left to right, a row of lots behind it."""
     camera = stage.camera
     ground = Ground(camera, dice)
-    z1 = dice.between(3.8, 5.0)
-    z2 = z1 + dice.between(3.8, 4.8)
-    z3 = z2 + dice.between(2.4, 3.2)
+    z1 = dice.between(3.6, 4.4)
+    z2 = z1 + dice.between(3.4, 4.2)
+    z3 = z2 + dice.between(2.2, 2.8)
     verge = dice.between(4.0, 6.0) if dice.chance(GREEN) else 0.0
     line = z3 + verge
     far = line + dice.between(8.0, 12.0)
@@ -110,11 +110,11 @@ def _across(dice: Dice, stage: Stage) -> None:
     stage.open("crowd", Zone(-reach, reach, z2 + 0.4, z3 - 0.4))
     stage.open("sign", Zone(-reach, reach, z2 + 0.3, z2 + 0.5))
     stage.open("sign", Zone(-reach, reach, near_edge, near_edge + 0.1, weight=0.06))
-    stage.open("car", Zone(-reach, reach, z1 + lane - 0.2, z1 + lane + 0.2, heading=RIGHTWARD, weight=0.7))
+    stage.open("car", Zone(-reach, reach, z1 + lane - 0.2, z1 + lane + 0.2, heading=RIGHTWARD, weight=0.4))
     stage.open("car", Zone(-reach, reach, z2 - lane - 0.2, z2 - lane + 0.2, heading=LEFTWARD))
     stage.open("bicycle", Zone(-reach, reach, z1 + 0.6, z2 - 0.4))
     stage.open("bicycle", Zone(-reach, reach, z2 + 0.4, z3 - 0.4, weight=0.6))
-    stage.open("dog", Zone(-reach, reach, z2 + 0.2, z3 - 0.2, weight=0.8))
+    stage.open("dog", Zone(-reach, reach, z2 + 0.2, z2 + 1.2, weight=0.6))
     stage.open("dog", Zone(-reach, reach, 3.9, max(4.2, z1), weight=0.6))
     stage.open("dog", Zone(-reach, reach, z1 + 0.3, z2 - 0.5, weight=0.4))
     stage.open("tree", Zone(-reach, reach, z3 - 0.2, z3 + max(0.3, verge - 0.4)))

@@ -20,7 +20,7 @@ class Ground:
         self.camera = camera
         self.road = vary(dice, dice.pick(((88, 90, 96), (104, 102, 102), (74, 76, 84))), 6)
         self.pavement = vary(dice, dice.pick(((176, 168, 158), (164, 164, 166), (188, 172, 150))), 8)
-        self.lawn = vary(dice, dice.pick(((98, 150, 62), (122, 158, 70), (140, 150, 78))), 10)
+        self.lawn = vary(dice, dice.pick(((108, 166, 62), (126, 172, 68), (140, 164, 74))), 10)
         self.paint: Colour = dice.pick(((236, 234, 224), (232, 208, 96)))
 
     def quad(

@@ -55,14 +55,13 @@ def crown(
         size = dice.between(0.26, 0.40)
         x, y = 0.72 * reach * math.cos(angle), middle + 0.72 * up * math.sin(angle)
         sketch.ellipse(x, y, reach * size, shade(leaf, 0.72 + 0.12 * math.sin(angle)), tall=up * size)
-    for _ in range(6):
-        x, y = side * reach * dice.between(-0.35, 0.6), middle + up * dice.between(-0.3, 0.65)
-        sketch.ellipse(
-            x, y, reach * dice.between(0.14, 0.26), shade(leaf, dice.between(0.88, 1.1)), solid=False
-        )
-    for _ in range(4):
-        x, y = side * reach * dice.between(0.0, 0.6), middle + up * dice.between(0.1, 0.65)
-        sketch.ellipse(x, y, reach * dice.between(0.08, 0.15), shade(leaf, 1.28), corners=8, solid=False)
+    for count, spread, size, tone in ((6, 0.5, 0.24, 1.0), (4, 0.4, 0.14, 1.28)):
+        for _ in range(count):
+            angle, far = dice.between(0, math.tau), spread * dice.unit()
+            x = reach * (far * math.cos(angle) + side * (0.6 - spread))
+            y = middle + up * (far * math.sin(angle) + 0.6 - spread)
+            ball = reach * size * dice.between(0.6, 1.0)
+            sketch.ellipse(x, y, ball, shade(leaf, tone * dice.between(0.9, 1.1)), solid=False)
 
 
 def draw_bush(dice: Dice, thin: float, side: int) -> Sketch:

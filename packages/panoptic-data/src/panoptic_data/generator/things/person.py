@@ -8,6 +8,7 @@ from panoptic_data.generator.dice import Dice
 from panoptic_data.generator.sketch import Sketch
 
 VIEWS = ("front", "back", "side")
+HEAD, NECK = 1.18, 1.50  # size of a head over its natural size, height of the neck
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ def choose_figure(dice: Dice, view: str | None = None) -> Figure:
     """Draw the looks of a person."""
     child = dice.chance(0.12)
     return Figure(
-        view=view or dice.weighted(VIEWS, (0.25, 0.25, 0.5)),
+        view=view or dice.weighted(VIEWS, (0.2, 0.25, 0.55)),
         height=dice.between(1.2, 1.4) if child else dice.between(1.62, 1.88),
         stride=dice.between(0.1, 1.0),
         skirt=dice.chance(0.22),
@@ -71,7 +72,7 @@ def draw_person(figure: Figure, thin: float) -> Sketch:
             ],
             figure.shirt,
         )
-        _head(sketch, figure, side)
+        _add_head(sketch, figure)
         _arm(sketch, figure, (0.0, 1.40), (0.02 + swing, 1.12), (0.10 + 1.5 * swing, 0.92), 0.84)
     else:
         for way in (-1, 1):
@@ -89,7 +90,7 @@ def draw_person(figure: Figure, thin: float) -> Sketch:
              (-0.30, 1.40), (-0.24, 1.12)],
             figure.shirt,
         )  # fmt: skip
-        _head(sketch, figure, side)
+        _add_head(sketch, figure)
     scale = figure.height / 1.8
     return sketch.moved(0.0, 0.0, scale, scale)
 
@@ -109,19 +110,19 @@ def draw_backpack(figure: Figure, colour: Colour, thin: float) -> Sketch:
     dark, light = shade(colour, 0.68), shade(colour, 1.18)
     if figure.view == "side":
         sketch.polygon(
-            [(-0.12, 0.90), (-0.40, 0.90), (-0.50, 1.0), (-0.49, 1.30), (-0.38, 1.46), (-0.12, 1.50)], colour
+            [(-0.10, 0.84), (-0.46, 0.84), (-0.58, 0.96), (-0.58, 1.34), (-0.46, 1.52), (-0.10, 1.54)], colour
         )
-        sketch.polygon([(-0.50, 0.95), (-0.57, 1.0), (-0.56, 1.18), (-0.48, 1.22)], dark)
+        sketch.polygon([(-0.57, 0.92), (-0.67, 0.98), (-0.66, 1.2), (-0.56, 1.24)], dark)
     else:
         sketch.polygon(
-            [(-0.25, 0.86), (0.25, 0.86), (0.29, 0.95), (0.28, 1.32), (0.18, 1.48), (-0.18, 1.48),
-             (-0.28, 1.32), (-0.29, 0.95)],
+            [(-0.28, 0.82), (0.28, 0.82), (0.34, 0.92), (0.33, 1.36), (0.22, 1.54), (-0.22, 1.54),
+             (-0.33, 1.36), (-0.34, 0.92)],
             colour,
         )  # fmt: skip
-        sketch.box(-0.19, 0.92, 0.19, 1.12, dark)
-        sketch.box(-0.24, 1.22, 0.24, 1.26, light)
-        sketch.box(-0.15, 1.48, -0.09, 1.54, dark)
-        sketch.box(0.09, 1.48, 0.15, 1.54, dark)
+        sketch.box(-0.22, 0.88, 0.22, 1.12, dark)
+        sketch.box(-0.28, 1.24, 0.28, 1.29, light)
+        sketch.box(-0.15, 1.54, -0.09, 1.59, dark)
+        sketch.box(0.09, 1.54, 0.15, 1.59, dark)
     scale = figure.height / 1.8
     return sketch.moved(0.0, 0.0, scale, scale)
 
@@ -138,21 +139,21 @@ def draw_rider(figure: Figure, thin: float) -> Sketch:
     sketch.polygon([(0.0, 0.2), (0.22, 0.2), (0.20, 0.28), (0.02, 0.32)], (40, 36, 34))
     sketch.stroke([(0.16, 1.40), (0.30, 1.16), (0.46, 1.08)], 0.10, shade(figure.shirt, 0.84))
     sketch.ellipse(0.48, 1.08, 0.05, figure.skin, corners=8)
-    sketch.extend(_shifted_head(figure, thin, 0.22, -0.02))
+    _add_head(sketch, figure, 0.22, -0.02)
     return sketch
 
 
 def _legs(sketch: Sketch, figure: Figure, side: bool) -> None:
     cloth, back = figure.trousers, shade(figure.trousers, 0.75)
     shoe: Colour = (44, 38, 36)
-    spread = 0.30 * figure.stride if side else 0.05 + 0.06 * figure.stride
+    spread = 0.24 * figure.stride if side else 0.05 + 0.06 * figure.stride
     for way, colour in ((-1, back), (1, cloth)):
         hip = 0.06 * way if side else 0.11 * way
         foot = spread * way if side else hip + (spread - 0.05) * way
         lift = 0.05 * figure.stride if way < 0 and side else 0.0
         skin = figure.skin if figure.skirt else colour
         sketch.polygon(
-            [(hip - 0.12, 0.86), (hip + 0.12, 0.86), (foot + 0.08, 0.06 + lift), (foot - 0.08, 0.06 + lift)],
+            [(hip - 0.14, 0.86), (hip + 0.14, 0.86), (foot + 0.10, 0.06 + lift), (foot - 0.10, 0.06 + lift)],
             skin,
         )
         toe = 0.15 if side else 0.09
@@ -177,14 +178,15 @@ def _arm(
     hand: tuple[float, float],
     tone: float,
 ) -> None:
-    sketch.stroke([shoulder, elbow, hand], 0.13, shade(figure.shirt, tone))
+    sketch.stroke([shoulder, elbow, hand], 0.15, shade(figure.shirt, tone))
     sketch.ellipse(hand[0], hand[1], 0.065, figure.skin, corners=8)
 
 
-def _shifted_head(figure: Figure, thin: float, x: float, y: float) -> Sketch:
-    head = Sketch(thin)
-    _head(head, figure, side=True)
-    return head.moved(x, y, 1.0, 1.0)
+def _add_head(sketch: Sketch, figure: Figure, x: float = 0.0, y: float = 0.0) -> None:
+    """Add a head, a little larger than life, so that it is still one from afar."""
+    head = Sketch(sketch.thin)
+    _head(head, figure, figure.view == "side")
+    sketch.extend(head.moved(x, y - NECK * (HEAD - 1), HEAD, HEAD))
 
 
 def _head(sketch: Sketch, figure: Figure, side: bool) -> None:

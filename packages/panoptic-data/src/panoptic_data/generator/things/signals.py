@@ -12,10 +12,10 @@ LAMPS: tuple[Colour, ...] = ((255, 54, 40), (255, 196, 40), (60, 240, 120))
 def draw_traffic_light(dice: Dice, thin: float) -> Sketch:
     """Draw a traffic light: a pole, a dark case and three lamps, one of them lit."""
     sketch = Sketch(thin)
-    low = dice.between(1.7, 2.1)
+    low = dice.between(1.3, 1.7)
     case: Colour = dice.pick(((34, 38, 36), (40, 60, 48), (52, 50, 40)))
-    sketch.box(-0.08, 0.0, 0.08, low + 0.1, (92, 96, 100))
-    sketch.box(-0.15, 0.0, 0.15, 0.14, (70, 72, 76))
+    sketch.box(-0.10, 0.0, 0.10, low + 0.1, (92, 96, 100))
+    sketch.box(-0.17, 0.0, 0.17, 0.14, (70, 72, 76))
     if dice.chance(0.5):
         sketch.box(-0.40, low - 0.06, 0.40, low + 1.52, (228, 226, 214))
     sketch.polygon(
@@ -45,8 +45,8 @@ def draw_traffic_light(dice: Dice, thin: float) -> Sketch:
 def draw_traffic_sign(dice: Dice, thin: float) -> Sketch:
     """Draw a traffic sign on its pole: a limit, a warning, a stop, a blue square or a blue disc."""
     sketch = Sketch(thin)
-    y = dice.between(1.95, 2.2)
-    sketch.box(-0.08, 0.0, 0.08, y, (136, 140, 144))
+    y = dice.between(1.65, 1.95)
+    sketch.box(-0.09, 0.0, 0.09, y, (136, 140, 144))
     red, white, blue, dark = (208, 28, 36), (244, 244, 240), (24, 84, 176), (36, 36, 40)
     kind = dice.pick(("limit", "warning", "stop", "crossing", "way", "no entry"))
     if kind == "limit":
