@@ -104,3 +104,38 @@ def test_lines_for_people(run: Run, capfd: pytest.CaptureFixture[str]) -> None:
         if type(handler) is logging.StreamHandler
     ]
     assert filters == [False]
+
+
+def test_lines_of_passes_and_of_validations(run: Run) -> None:
+    runner = run(
+        train_cfg={"by_epoch": True, "max_epochs": 2},
+        train_dataloader={
+            "dataset": {"type": "EngineToyDataset"},
+            "sampler": {"type": "DefaultSampler", "shuffle": False},
+            "batch_size": 4,
+        },
+        val_dataloader={
+            "dataset": {"type": "EngineToyDataset"},
+            "sampler": {"type": "DefaultSampler", "shuffle": False},
+            "batch_size": 2,
+        },
+        val_cfg={},
+        val_evaluator={"type": "EngineToyMetric"},
+        log_processor={"type": "panoptic_core.ReadableLogProcessor", "by_epoch": True},
+        default_hooks={
+            "checkpoint": {
+                "type": "panoptic_core.AtomicCheckpointHook",
+                "interval": 1,
+                "save_best": "toy/PQ",
+            },
+            "logger": {"type": "LoggerHook", "interval": 2},
+        },
+    )
+    log = next(Path(runner.log_dir).glob("*.log")).read_text()
+    assert "Training ToyModel (0.00 M learnable weights) on 8 images: 2 passes with batches of 4, on" in log
+    assert "train  epoch 2/2, 2/2 (100%) |" in log
+    assert "Validating on 8 images." in log
+    assert "val  4/4 (100%) |" in log
+    assert "val done: PQ 2.00 (" in log
+    assert f"Best checkpoint: {runner.work_dir}/best_toy_PQ_epoch_2.pth" in log
+    assert Path(runner.work_dir, "metrics.json").read_text() == '{\n  "toy/PQ": 2.0\n}\n'

@@ -197,3 +197,22 @@ def test_a_new_style_config_can_be_written_again(tmp_path: Path, config_file: Pa
     loader = "train_dataloader" if task == "train" else "test_dataloader"
     assert again[loader].dataset.data_root == str(tmp_path / "data")
     assert again[loader].sampler.type.startswith("mmengine.")
+
+
+def test_everything_that_cannot_be_imported(tmp_path: Path) -> None:
+    path = tmp_path / "new.py"
+    lines = [
+        "from mmengine.optim import LinearRL",
+        "from no_such_package.parts import Part",
+        "from torch.optim import SGD",
+        "param_scheduler = [dict(type=LinearRL)]",
+        "model = dict(type=Part, head=dict(type=Part))",
+        "optim_wrapper = dict(optimizer=dict(type=SGD))",
+    ]
+    path.write_text("\n".join(lines))
+    with pytest.raises(ConfigError) as caught:
+        load_config(path)
+    first, second = caught.value.problems
+    assert "LinearRL" in first
+    assert "Did you mean `LinearLR`?" in first
+    assert "No module named 'no_such_package'" in second

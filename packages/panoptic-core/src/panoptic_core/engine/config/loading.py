@@ -7,6 +7,7 @@ from pathlib import Path
 from mmengine.config import Config
 
 from panoptic_core.engine.config.errors import ConfigError, did_you_mean
+from panoptic_core.engine.config.imports import import_problems
 from panoptic_core.ops import install
 
 
@@ -15,7 +16,7 @@ def load_config(path: str | Path) -> Config:
 
     Raises:
         FileNotFoundError: If there is no such file; the message has the closest name beside it.
-        ConfigError: If the file cannot be read as a config.
+        ConfigError: If the file cannot be read as a config, **or** what it imports does not exist.
     """
     path = Path(path).expanduser()
     if not path.is_file():
@@ -24,6 +25,10 @@ def load_config(path: str | Path) -> Config:
         raise FileNotFoundError(msg)
     install()  # before a config imports MMDetection, which looks for the operators once
     try:
-        return Config.fromfile(str(path))
+        cfg = Config.fromfile(str(path))
     except Exception as error:
         raise ConfigError(str(path), [f"The file cannot be read as a config: {error}"]) from error
+    problems = import_problems(cfg)
+    if problems:
+        raise ConfigError(str(path), problems)
+    return cfg

@@ -78,10 +78,7 @@ def prepare_config(options: RunOptions, task: str = "train") -> tuple[Config, li
     options = replace(options, **found)
     if task == "test":
         _only_test(cfg)
-    try:
-        problems = apply_overrides(cfg, options.cfg_options, task)
-    except ImportError as error:  # a class that the config imports does not exist
-        raise ConfigError(str(options.config), [f"An import of the config fails: {error}."]) from error
+    problems = apply_overrides(cfg, options.cfg_options, task)
     if options.data_root is not None:
         problems += set_data_root(cfg, options.data_root)
     problems += _set_weights(cfg, options, task)
