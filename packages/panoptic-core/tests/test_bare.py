@@ -10,7 +10,7 @@ import sys
 import panoptic_core
 
 assert "torch" not in sys.modules and "numpy" not in sys.modules
-import panoptic_core.categories, panoptic_core.files, panoptic_core.metrics
+import panoptic_core.categories, panoptic_core.files, panoptic_core.metrics, panoptic_core.visualization
 import panoptic_core.cli.environment, panoptic_core.cli.evaluate, panoptic_core.testing
 
 loaded = [name for name in sys.modules if name.partition(".")[0] in ("mmengine", "mmdet", "mmcv", "cv2")]

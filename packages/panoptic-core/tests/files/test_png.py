@@ -1,5 +1,6 @@
 """Panoptic PNGs: ids survive the disk, and every kind of wrong file is told apart."""
 
+import gc
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from PIL import Image
 
-from panoptic_core.files import MAX_ID, PanopticFileError, read_panoptic_png, write_panoptic_png
+from panoptic_core.files import MAX_ID, PanopticFileError, _pixels, read_panoptic_png, write_panoptic_png
 
 
 def test_two_pixels_by_hand(tmp_path: Path) -> None:
@@ -128,3 +129,26 @@ def test_ids_that_do_not_fit_are_refused(tmp_path: Path, ids: np.ndarray, messag
     with pytest.raises(ValueError, match=message):
         write_panoptic_png(tmp_path / "x.png", ids)
     assert not (tmp_path / "x.png").exists()
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA"])
+@pytest.mark.parametrize(
+    "size", [(1, 1), (7, 5), (2100, 2100)], ids=["one pixel", "odd", "several memory blocks"]
+)
+@pytest.mark.parametrize("shares", [True, False], ids=["shared memory", "copied"])
+def test_pixels_with_and_without_sharing_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: str, size: tuple[int, int], shares: bool
+) -> None:
+    if not shares:
+        monkeypatch.setattr(_pixels, "_shared_words", lambda image: None)
+    ids = np.arange(size[0] * size[1], dtype=np.int32).reshape(size)
+    write_panoptic_png(tmp_path / "x.png", ids)
+    if mode == "RGBA":
+        Image.open(tmp_path / "x.png").convert("RGBA").save(tmp_path / "x.png")
+    read = read_panoptic_png(tmp_path / "x.png")
+    gc.collect()
+    others = [read_panoptic_png(tmp_path / "x.png") for _ in range(2)]  # would take over freed memory
+    others[0] += 1
+    np.testing.assert_array_equal(read, ids)
+    assert read.flags.writeable
+    assert read.dtype == np.int32

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from panoptic_core.files._errors import PanopticFileError
+from panoptic_core.files._pixels import take_words
 
 MAX_ID = 256**3 - 1
 """The largest segment id that a panoptic PNG can hold."""
@@ -38,8 +39,8 @@ def read_panoptic_png(path: str | os.PathLike[str]) -> NDArray[np.int32]:
     try:
         with Image.open(path) as image:
             _check_encoding(image, path)
-            raw = image.tobytes("raw", "RGBA" if image.mode == "RGBA" else "RGBX")
             width, height = image.size
+            words = take_words(image)
     except FileNotFoundError:
         msg = (
             f"Expected the panoptic PNG {path}, but there is no such file. Check the folder and `file_name`."
@@ -53,8 +54,8 @@ def read_panoptic_png(path: str | os.PathLike[str]) -> NDArray[np.int32]:
     except _DECODE_ERRORS as error:
         msg = f"Expected {path} to be a whole PNG, but reading it failed: {error}. Write or copy it again."
         raise PanopticFileError(msg) from error
-    ids = np.frombuffer(raw, dtype="<u4") & _RGB_MASK
-    return ids.astype(np.uint32, copy=False).view(np.int32).reshape(height, width)
+    words &= _RGB_MASK
+    return words.view(np.int32).reshape(height, width)
 
 
 def write_panoptic_png(path: str | os.PathLike[str], ids: NDArray[np.integer]) -> None:

@@ -62,7 +62,7 @@ def confusion_matrix(
         raise ValueError(msg)
     for labels, kind in ((pred, "predicted"), (target, "ground-truth")):
         if labels.is_floating_point() or labels.dtype == torch.bool:
-            msg = f"{where}expected {kind} labels as integers, got {labels.dtype}. Convert them, e.g. `.long()`."
+            msg = f"{where}expected {kind} labels as integers, got {labels.dtype}. Convert them (`.long()`)."
             raise TypeError(msg)
     if not -1 <= ignore_index < 2**31 - 2 or 0 <= ignore_index < num_classes:
         msg = f"Expected `ignore_index` to be -1 or at least {num_classes}, got {ignore_index}."
