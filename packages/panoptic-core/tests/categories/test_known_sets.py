@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from panoptic_core.categories import CITYSCAPES, COCO_PANOPTIC
+from panoptic_core.categories import ADE20K, CITYSCAPES, COCO_PANOPTIC, KNOWN_TABLES, VISTAS
 
 
 def test_coco_counts_and_corners() -> None:
@@ -21,6 +21,26 @@ def test_coco_counts_and_corners() -> None:
     ]
     assert [COCO_PANOPTIC.category_ids[i] for i in (0, 79, 80, 132)] == [1, 90, 92, 200]
     assert COCO_PANOPTIC.lookup(149) == COCO_PANOPTIC.names.index("road") == 100
+
+
+def test_vistas_counts_and_corners() -> None:
+    assert (VISTAS.num_things, VISTAS.num_stuff) == (37, 28)
+    assert sorted(VISTAS.category_ids) == list(range(1, 66))
+    names = {category.category_id: category.name for category in VISTAS.categories}
+    assert [names[i] for i in (1, 20, 28, 56, 65)] == ["Bird", "Person", "Sky", "Car", "Ego Vehicle"]
+
+
+def test_ade20k_counts_and_corners() -> None:
+    assert (ADE20K.num_things, ADE20K.num_stuff) == (100, 50)
+    assert sorted(ADE20K.category_ids) == list(range(150))
+    names = {category.category_id: category.name for category in ADE20K.categories}
+    assert [names[i] for i in (0, 12, 20, 126, 149)] == ["wall", "person", "car", "animal", "flag"]
+
+
+def test_names_are_unique_and_can_be_read() -> None:
+    for table in KNOWN_TABLES:
+        assert len(set(table.names)) == len(table)
+        assert all(name == name.strip() and name for name in table.names)
 
 
 @pytest.mark.parity

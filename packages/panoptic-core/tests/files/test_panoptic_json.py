@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from panoptic_core.categories import CITYSCAPES, COCO_PANOPTIC
+from panoptic_core.categories import KNOWN_TABLES
 from panoptic_core.files import PanopticFileError, read_panoptic_json
 
 
@@ -33,7 +33,7 @@ def test_reads_and_orders_things_first(tmp_path: Path) -> None:
     assert result.images[0]["width"] == 3
 
 
-@pytest.mark.parametrize("table", [COCO_PANOPTIC, CITYSCAPES], ids=["coco", "cityscapes"])
+@pytest.mark.parametrize("table", KNOWN_TABLES, ids=lambda table: table.name)
 def test_known_sets_get_our_table_whatever_the_order(tmp_path: Path, table: Any) -> None:
     categories = list(reversed(table.to_json()))
     result = read_panoptic_json(save(tmp_path / "x.json", content(categories=categories, annotations=[])))

@@ -13,7 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, NotRequired, TypedDict
 
-from panoptic_core.categories import CITYSCAPES, COCO_PANOPTIC, CategoryTable
+from panoptic_core.categories import KNOWN_TABLES, CategoryTable
 from panoptic_core.files._errors import PanopticFileError
 from panoptic_core.files.png import MAX_ID
 
@@ -76,7 +76,7 @@ class PanopticJson:
         except ValueError as error:
             msg = f"{self.path}: {error}"
             raise PanopticFileError(msg) from error
-        ours = (known for known in (COCO_PANOPTIC, CITYSCAPES) if _facts(known) == _facts(table))
+        ours = (known for known in KNOWN_TABLES if _facts(known) == _facts(table))
         return next(ours, table)
 
 
@@ -193,5 +193,6 @@ def _check_annotation(annotation: Any, path: Path) -> None:
             raise PanopticFileError(msg)
 
 
-def _facts(table: CategoryTable) -> set[tuple[int, str, bool]]:
-    return {(category.category_id, category.name, category.is_thing) for category in table.categories}
+def _facts(table: CategoryTable) -> set[tuple[int, bool]]:
+    """What tells a data set: its ids and which are things. Spellings of names differ between copies."""
+    return {(category.category_id, category.is_thing) for category in table.categories}
