@@ -200,3 +200,29 @@ def test_downloads_are_loaded_safely(tmp_path: Path, marker: Path, monkeypatch: 
 def test_unknown_addresses_say_so(address: str) -> None:
     with pytest.raises(RuntimeError, match=address):
         CheckpointLoader.load_checkpoint(address)
+
+
+@pytest.mark.parametrize(
+    "failure", [ImportError("no torchvision"), RuntimeError("torchvision::nms does not exist")]
+)
+def test_torchvision_weights_without_torchvision(failure: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails() -> None:
+        raise failure
+
+    monkeypatch.setattr("mmengine.runner.checkpoint.get_torchvision_models", fails)
+    with pytest.raises(
+        RuntimeError, match=r"`torchvision://resnet50` needs torchvision.*give the file's path"
+    ):
+        CheckpointLoader.load_checkpoint("torchvision://resnet50")
+
+
+def test_torchvision_weights_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cache = tmp_path / "hub" / "checkpoints"
+    cache.mkdir(parents=True)
+    torch.save({"fc.weight": torch.ones(2)}, cache / "r50-1234.pth")  # as if downloaded
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    addresses = {"resnet50": "https://example.org/r50-1234.pth", "resnet101": "https://example.org/r101.pth"}
+    monkeypatch.setattr("mmengine.runner.checkpoint.get_torchvision_models", lambda: addresses)
+    assert CheckpointLoader.load_checkpoint("torchvision://resnet50")["fc.weight"].sum() == 2
+    with pytest.raises(RuntimeError, match=r"`resnet50\.v9` is not in the table\. Close names: resnet50\."):
+        CheckpointLoader.load_checkpoint("torchvision://resnet50.v9")
