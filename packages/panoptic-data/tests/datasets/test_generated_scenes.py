@@ -35,6 +35,14 @@ def test_made_once_and_read_as_any_set(cache: Path, caplog: pytest.LogCaptureFix
         assert (ours["inputs"] == theirs["inputs"]).all()
 
 
+def test_settings_make_other_scenes(tmp_path: Path) -> None:
+    # things=(0, 0) and no crowd: nothing but stuff is left. Lists are what a dumped config holds.
+    dataset = make(tmp_path, TEST, settings={"things": [0, 0], "crowd": 0.0})
+    assert all(not dataset[i]["data_samples"].gt_panoptic.is_thing.any() for i in range(8))
+    with pytest.raises(ValueError, match=r"`crowd` to be in \[0, 1\], got 2"):
+        make(tmp_path, settings={"crowd": 2})
+
+
 def test_nothing_is_made_before_it_is_needed(tmp_path: Path) -> None:
     dataset = make(tmp_path, lazy_init=True)
     assert not list(tmp_path.iterdir())

@@ -1,13 +1,14 @@
 """Generated street scenes as a data set: made at first use, then read from a cache."""
 
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from mmengine.logging import print_log
 
 from panoptic_data.datasets.coco_panoptic import CocoPanoptic
-from panoptic_data.generator import GENERATED_SCENES, ensure_scenes
+from panoptic_data.generator import GENERATED_SCENES, SceneSettings, ensure_scenes
 from panoptic_data.registry import DATASETS
 
 
@@ -16,13 +17,14 @@ class GeneratedScenes(CocoPanoptic):
     """Street-like scenes that the generator draws; nothing to download.
 
     The files are COCO-panoptic with overlapping instance masks, so all that follows is the real pipeline.
-    They are made once for each (generator version, number, size, seed), safe with several processes.
+    They are made once for each (generator version, number, size, seed, settings); two ranks may ask at once.
 
     Args:
         num_images: How many scenes.
         size: One number, ``"HxW"`` or ``(height, width)``.
         seed: Use different ones for training and validation.
         cache_dir: Where the scenes are kept; None is ``$PANOPTIC_DATA_CACHE``, or ``~/.cache/panoptic-data``.
+        settings: Fields of :class:`~panoptic_data.generator.SceneSettings` that differ from the defaults.
         data_root: Not used, for tools that set the root of every data set.
         kwargs: See :class:`~panoptic_data.datasets.PanopticDataset`.
 
@@ -36,6 +38,7 @@ class GeneratedScenes(CocoPanoptic):
         size: int | str | tuple[int, int],
         seed: int = 0,
         cache_dir: str | Path | None = None,
+        settings: Mapping[str, Any] | None = None,
         data_root: str | None = None,
         **kwargs: Any,
     ) -> None:
@@ -43,6 +46,7 @@ class GeneratedScenes(CocoPanoptic):
         self.size = size
         self.seed = seed
         self.cache_dir = cache_dir
+        self.settings = SceneSettings(**(settings or {}))
         super().__init__(
             data_root="",
             ann_file="panoptic.json",
@@ -54,7 +58,14 @@ class GeneratedScenes(CocoPanoptic):
 
     def load_data_list(self) -> list[dict[str, Any]]:
         """Make the scenes if the cache lacks them, then read them as any COCO-panoptic set."""
-        root = ensure_scenes(self.num_images, self.size, self.seed, self.cache_dir, progress=self._report)
+        root = ensure_scenes(
+            self.num_images,
+            self.size,
+            self.seed,
+            self.cache_dir,
+            settings=self.settings,
+            progress=self._report,
+        )
         self.data_root = str(root)
         self.ann_file = str(root / "panoptic.json")
         self.instances_file = str(root / "instances.json")
