@@ -18,8 +18,7 @@ from PIL import Image
 from panoptic_core.categories import CITYSCAPES
 from panoptic_core.cli.folders import evaluate_folders
 from panoptic_core.files import PanopticWriter, read_panoptic_json
-from panoptic_core.metrics import count_segments, mean_iou
-from panoptic_core.metrics.mean_iou import confusion_matrix
+from panoptic_core.metrics import confusion_matrix, count_segments, mean_iou
 from panoptic_fusion import PanopticSegmentation
 
 _CLASSES = CITYSCAPES.num_classes

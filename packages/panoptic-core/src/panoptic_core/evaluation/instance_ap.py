@@ -11,7 +11,7 @@ from panoptic_core.evaluation.panoptic_quality import TRUTH_CURE
 from panoptic_core.evaluation.per_image import PerImageMetric, require
 from panoptic_core.files import RLE, box_masks_to_rle
 from panoptic_core.metrics import APResult, Detections, GroundTruth, coco_ap
-from panoptic_core.metrics.coco_ap import Kind
+from panoptic_core.metrics.average_precision import Kind
 from panoptic_core.registry import METRICS
 
 _Record = tuple[Detections, GroundTruth]

@@ -1,7 +1,7 @@
 """Metrics as pure functions: panoptic quality, mean IoU, COCO's average precision. Values are in percent."""
 
-from panoptic_core.metrics.coco_ap import APResult, Detections, GroundTruth, coco_ap
-from panoptic_core.metrics.mean_iou import IoUResult, confusion_matrix, mean_iou
+from panoptic_core.metrics.average_precision import APResult, Detections, GroundTruth, coco_ap
+from panoptic_core.metrics.confusion import IoUResult, confusion_matrix, mean_iou
 from panoptic_core.metrics.panoptic_quality import (
     Matches,
     PQCounts,

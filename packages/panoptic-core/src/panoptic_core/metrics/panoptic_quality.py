@@ -139,15 +139,9 @@ def count_segments(
 class Matches(NamedTuple):
     """Which segments found each other, all arrays on the host.
 
-    Attributes:
-        target_ids: ``(M,)`` ids of matched ground truth, in the order of ``pred_ids`` and ``iou``.
-        pred_ids: ``(M,)`` ids of their predictions.
-        labels: ``(M,)`` their class.
-        iou: ``(M,)`` float64 in (0.5, 1].
-        missed_ids: ids of ground truth without a match (FN).
-        missed_labels: their classes.
-        wrong_ids: ids of predictions without a match that nothing excuses (FP).
-        wrong_labels: their classes.
+    The ``M`` matched pairs: ``target_ids``, ``pred_ids``, ``labels`` and ``iou`` (float64 in (0.5, 1]), all
+    ``(M,)``. Ground truth without a match (FN): ``missed_ids`` and ``missed_labels``. Predictions without a
+    match that nothing excuses (FP): ``wrong_ids`` and ``wrong_labels``.
     """
 
     target_ids: NDArray[np.int64]
