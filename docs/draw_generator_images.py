@@ -44,14 +44,18 @@ def scenes(indices: list[int]) -> None:
     sheet([[scene.image for scene in made], [truth(scene) for scene in made]], "generator_scenes.png", 256)
 
 
-def worn(index: int, factor: int = 4, pad: int = 6) -> None:
-    """Draw a person with a backpack: picture, visible masks, and the person's instance mask."""
-    scene = make_scene(index, SEED, DEFAULT_SIZE)
-    packs = [segment for segment in scene.segments if segment.worn_by]
-    pack = max(packs, key=lambda segment: int(segment.mask.sum()))
-    person = scene.segments[pack.worn_by - 1]
+def worn(count: int = 40, factor: int = 3, pad: int = 6) -> None:
+    """Draw the person with the largest backpack: picture, visible masks, and the person's instance mask."""
+    pairs = [
+        (int(segment.mask.sum()), index, segment.segment_id, scene)
+        for index, scene in ((index, make_scene(index, SEED, DEFAULT_SIZE)) for index in range(count))
+        for segment in scene.segments
+        if segment.worn_by and segment.window[0] > 10 and segment.window[2] < DEFAULT_SIZE[1] - 10
+    ]
+    _, _, number, scene = max(pairs, key=lambda pair: pair[:3])
+    person = scene.segments[scene.segments[number - 1].worn_by - 1]
     x0, y0, x1, y1 = person.window
-    rows, columns = slice(max(0, y0 - pad), y1 + pad), slice(max(0, x0 - 2 * pad), x1 + 2 * pad)
+    rows, columns = slice(max(0, y0 - pad), y1 + pad), slice(max(0, x0 - 3 * pad), x1 + 3 * pad)
     mask = scene.instance_mask(person)[..., None]
     lit = np.where(mask, scene.image // 2 + np.array([110, 10, 30], np.uint8), scene.image // 3)
     crops = [picture[rows, columns] for picture in (scene.image, truth(scene), lit.astype(np.uint8))]
@@ -60,5 +64,5 @@ def worn(index: int, factor: int = 4, pad: int = 6) -> None:
 
 
 if __name__ == "__main__":
-    scenes([13, 19, 20, 21])
-    worn(12)
+    scenes([4, 14, 15, 23])
+    worn()

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -56,7 +57,9 @@ def test_the_same_bytes_in_another_process(root: Path, tmp_path: Path) -> None:
         "crowd=0.6",
     ]
     code = "import sys; from panoptic_data.cli import main; sys.exit(main(sys.argv[1:]))"
-    subprocess.run([sys.executable, "-c", code, *words], check=True, env={"PYTHONHASHSEED": "7", "PATH": ""})
+    subprocess.run(
+        [sys.executable, "-c", code, *words], check=True, env={**os.environ, "PYTHONHASHSEED": "7"}
+    )
     assert _hashes(tmp_path / "out") == _hashes(root)
 
 

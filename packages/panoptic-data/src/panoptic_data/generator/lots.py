@@ -16,7 +16,7 @@ from panoptic_data.generator.stuff.walls import (
 )
 
 LOTS = ("house", "fence", "park")
-GREEN_WEIGHTS, TOWN_WEIGHTS = (0.4, 0.35, 0.25), (0.6, 0.4, 0.0)
+GREEN_WEIGHTS, TOWN_WEIGHTS = (0.36, 0.42, 0.22), (0.5, 0.5, 0.0)
 FAR_LOT = 14.0  # from here on all is houses (or park): a fence would be a sliver
 HOUSE_DEPTH = 7.0
 

@@ -38,6 +38,7 @@ KINDS = {
     "crowd": Kind("crowd", 3.4, 1.9, 1.6, 1.7, 0.5),
 }
 
+MAX_WIDTH = 0.75  # of the image; what is wider fills the picture
 TRIES = 10
 
 Box = tuple[float, float, float, float]
@@ -127,6 +128,8 @@ class Room:
         if dice.chance(self.far) and zone.z_far > zone.z1:
             deep = zone.z_far
         z = 1 / dice.between(1 / deep, 1 / zone.z0)  # all image rows alike
+        if kind.width * self.stage.camera.scale(z) > MAX_WIDTH * self.stage.camera.width:
+            return None
         left, right = self.stage.camera.reach(z)
         margin = 0.35 * kind.width
         x0, x1 = max(zone.x0, left + margin), min(zone.x1, right - margin)

@@ -7,10 +7,10 @@ import re
 from dataclasses import dataclass
 from typing import Any, Literal
 
-GENERATOR_VERSION = "7"
+GENERATOR_VERSION = "8"
 """Part of every cache key; raised whenever a change alters a single byte of the output."""
 
-DEFAULT_SIZE = (128, 192)
+DEFAULT_SIZE = (160, 160)
 """``(height, width)`` of a scene in pixels where none is asked for."""
 
 MIN_SIDE = 32
@@ -26,14 +26,14 @@ class SceneSettings:
     short side of the image, so that they mean the same at every size.
     """
 
-    things: tuple[int, int] = (4, 8)
+    things: tuple[int, int] = (4, 7)
     """Smallest and largest number of things to place (some find no room)."""
     person: float = 3.2
-    car: float = 2.5
+    car: float = 3.0
     bicycle: float = 1.5
     dog: float = 1.4
-    traffic_light: float = 1.3
-    traffic_sign: float = 1.4
+    traffic_light: float = 1.6
+    traffic_sign: float = 1.6
     backpack: float = 0.9
     """Chance that a person seen from the side wears one; a person seen from behind does half as often."""
     company: float = 0.15
@@ -50,11 +50,11 @@ class SceneSettings:
     """Share of scenes that look across the street; the others look along it."""
     trees: tuple[int, int] = (0, 2)
     """Smallest and largest number of trees and bushes among the things."""
-    far: float = 0.06
+    far: float = 0.04
     """Share of things placed farther away than usual: the small ones."""
     overlap: float = 0.4
     """A spot is taken only if nearer objects will cover at most about this share of each farther one."""
-    min_visible: float = 0.5
+    min_visible: float = 0.55
     """A thing is left out where less than this share of it would be seen."""
     min_thing_area: float = 0.003
     """A thing is left out where less than this area of it would be seen."""

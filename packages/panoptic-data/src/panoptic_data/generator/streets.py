@@ -12,6 +12,7 @@ from panoptic_data.generator.stuff.ground import NEAR, Ground
 
 AWAY = math.pi / 2
 LEFTWARD, RIGHTWARD = math.pi, 0.0
+WIDE = 1.5  # width over height of a picture that shows a street in its full width
 GREEN = 0.55  # share of streets with lawns; the others have none, so that grass is ample or absent
 
 
@@ -46,10 +47,12 @@ def _along(dice: Dice, stage: Stage) -> None:
     """A street that leads away from the camera, lots on both sides, houses or woods at its end."""
     ground = Ground(stage.camera, dice)
     far = dice.between(26.0, 40.0)
-    shift = dice.between(-1.6, 1.6)
     green = dice.chance(GREEN)
-    half = dice.between(2.3, 2.9)
-    walk, verge = (dice.between(1.6, 2.0), dice.between(3.0, 5.0)) if green else (dice.between(2.2, 2.8), 0.0)
+    narrow = _narrow(stage.camera)
+    shift = narrow * dice.between(-1.6, 1.6)
+    half = narrow * dice.between(2.3, 2.9)
+    walk = narrow * (dice.between(1.6, 2.0) if green else dice.between(2.2, 2.8))
+    verge = narrow * dice.between(3.0, 5.0) if green else 0.0
     left, right = -half - shift, half - shift
     stage.ground.append(Layer("grass", ground.grass(far), far))
     stage.ground.append(Layer("road", ground.road_along(dice, left, right, far), far))
@@ -83,13 +86,20 @@ def _along(dice: Dice, stage: Stage) -> None:
     stage.open("car", Zone(-6.0, 6.0, 9.0, 15.0, deep, turning, weight=0.5))
 
 
+def _narrow(camera: Camera) -> float:
+    """Return a factor in [0.7, 1] that keeps both sides of a street in view where the picture is not wide."""
+    return min(1.0, max(0.7, math.sqrt(camera.width / camera.height / WIDE)))
+
+
 def _across(dice: Dice, stage: Stage) -> None:
     """A street from left to right, a row of lots behind it."""
     camera = stage.camera
     ground = Ground(camera, dice)
-    z1 = dice.between(3.6, 4.4)
-    z2 = z1 + dice.between(3.4, 4.2)
-    z3 = z2 + dice.between(2.2, 2.8)
+    # Narrow pictures look from farther away, so that as much of the street is in view.
+    near, narrow = camera.distance(camera.height), _narrow(camera)
+    z1 = max(near, dice.between(3.6, 4.4) / narrow)
+    z2 = z1 + dice.between(3.4, 4.2) / narrow
+    z3 = z2 + dice.between(2.2, 2.8) / narrow
     verge = dice.between(4.0, 6.0) if dice.chance(GREEN) else 0.0
     line = z3 + verge
     far = line + dice.between(8.0, 12.0)
@@ -98,24 +108,24 @@ def _across(dice: Dice, stage: Stage) -> None:
     stage.ground.append(Layer("sidewalk", ground.pavement_strip(-reach, reach, z2, z3, kerb="near"), z3))
     stage.ground.append(Layer("road", ground.road_across(dice, z1, z2, reach), z2))
     lawn = dice.chance(0.3)
-    near = ground.grass(z1) if lawn else ground.pavement_strip(-reach, reach, NEAR, z1, kerb="far")
-    stage.ground.append(Layer("grass" if lawn else "sidewalk", near, z1))
+    front = ground.grass(z1) if lawn else ground.pavement_strip(-reach, reach, NEAR, z1, kerb="far")
+    stage.ground.append(Layer("grass" if lawn else "sidewalk", front, z1))
     close_view(dice, stage, far, woods=True)
     line_far_side(dice, stage, line, green=verge > 0)
     lane = (z2 - z1) / 4
-    near_edge = max(4.0, z1 - 0.3)
+    edge = max(near + 0.1, z1 - 0.3)
     stage.open("person", Zone(-reach, reach, z2 + 0.3, z3 - 0.3))
-    stage.open("person", Zone(-reach, reach, near_edge - 0.2, near_edge, weight=0.3))
+    stage.open("person", Zone(-reach, reach, edge - 0.1, edge, weight=0.3))
     stage.open("person", Zone(-reach, reach, z1 + 0.5, z2 - 0.5, weight=0.5))
     stage.open("crowd", Zone(-reach, reach, z2 + 0.4, z3 - 0.4))
     stage.open("sign", Zone(-reach, reach, z2 + 0.3, z2 + 0.5))
-    stage.open("sign", Zone(-reach, reach, near_edge, near_edge + 0.1, weight=0.06))
+    stage.open("sign", Zone(-reach, reach, edge, edge + 0.1, weight=0.06))
     stage.open("car", Zone(-reach, reach, z1 + lane - 0.2, z1 + lane + 0.2, heading=RIGHTWARD, weight=0.4))
     stage.open("car", Zone(-reach, reach, z2 - lane - 0.2, z2 - lane + 0.2, heading=LEFTWARD))
     stage.open("bicycle", Zone(-reach, reach, z1 + 0.6, z2 - 0.4))
     stage.open("bicycle", Zone(-reach, reach, z2 + 0.4, z3 - 0.4, weight=0.6))
     stage.open("dog", Zone(-reach, reach, z2 + 0.2, z2 + 1.2, weight=0.6))
-    stage.open("dog", Zone(-reach, reach, 3.9, max(4.2, z1), weight=0.6))
+    stage.open("dog", Zone(-reach, reach, near + 0.1, max(near + 0.3, z1), weight=0.6))
     stage.open("dog", Zone(-reach, reach, z1 + 0.3, z2 - 0.5, weight=0.4))
     stage.open("tree", Zone(-reach, reach, z3 - 0.2, z3 + max(0.3, verge - 0.4)))
     stage.open("clutter", Zone(-reach, reach, z3 - 0.6, z3 - 0.3))
