@@ -48,8 +48,12 @@ def run(args: argparse.Namespace) -> None:
             table.faster("load, ready for crop and resize", name, slow, fast, 10)
         if sys.platform.startswith("linux"):
             for name, kind in zip(peers, ["mmdet", "literal"][-len(peers) :], strict=True):
-                theirs, mine = (_fresh_peak(json_path, one) for one in (kind, "ours"))
-                table.memory("highest extra memory", name, theirs, mine, 30)
+                try:
+                    theirs, mine = (_fresh_peak(json_path, one) for one in (kind, "ours"))
+                except subprocess.CalledProcessError as error:
+                    table.skip(f"highest extra memory, {name}", error.stderr.strip().splitlines()[-1])
+                else:
+                    table.memory("highest extra memory", name, theirs, mine, 30)
         else:
             table.skip("highest extra memory", "it is read from /proc, on Linux only")
     table.close()

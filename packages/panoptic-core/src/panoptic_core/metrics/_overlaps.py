@@ -57,36 +57,28 @@ def overlaps(
     pred, target = (np.ascontiguousarray(_host(m)).reshape(-1) for m in (pred_map, target_map))
     if pred.size == 0:
         return Overlaps(*(np.zeros(0, dtype=np.int64) for _ in range(3)))
-    return _overlaps_by_runs(pred, target, _IdIndex(pred_ids), _IdIndex(target_ids))
+    return _overlaps_by_runs(pred, target, pred_ids, target_ids)
 
 
 def _host(values: Int32Map | Tensor) -> Int32Map:
     return values.numpy() if isinstance(values, Tensor) else values
 
 
-def _overlaps_by_runs(
-    pred: Int32Map, target: Int32Map, pred_index: "_IdIndex", target_index: "_IdIndex"
-) -> Overlaps:
-    width = pred_index.size
-    possible = width * target_index.size
+def _overlaps_by_runs(pred: Int32Map, target: Int32Map, pred_ids: IntArray, target_ids: IntArray) -> Overlaps:
+    width, height = len(pred_ids) + 2, len(target_ids) + 2  # places of either side
+    possible = width * height
+    pred_index, target_index = _IdIndex(pred_ids), _IdIndex(target_ids, stride=width)
     total: NDArray[np.float64] | None = np.zeros(possible) if possible <= _DENSE_BLOCK else None
     parts: list[tuple[IntArray, NDArray[np.float64]]] = []
     step = -(-pred.size // max(1, round(pred.size / _BLOCK)))
-    scratch = np.empty((2, _whole_words(step)), dtype=bool)
+    flags = np.empty((2, _whole_words(step)), dtype=bool)
     for start in range(0, pred.size, step):
         p, t = pred[start : start + step], target[start : start + step]
-        size = p.size
-        last, other = scratch[:, : _whole_words(size)]
-        np.not_equal(t[1:], t[:-1], out=last[: size - 1])
-        np.not_equal(p[1:], p[:-1], out=other[: size - 1])
-        np.logical_or(last[: size - 1], other[: size - 1], out=last[: size - 1])
-        last[size - 1] = True
-        last[size:] = False
-        ends = _true_places(last)
+        ends = _run_ends(p, t, flags[:, : _whole_words(p.size)])
         lengths = np.empty(ends.size)
         lengths[0] = ends[0] + 1
         np.subtract(ends[1:], ends[:-1], out=lengths[1:])
-        pairs = target_index.places(t.take(ends)) * width
+        pairs = target_index.places(t.take(ends))
         pairs += pred_index.places(p.take(ends))
         if total is not None:
             total += np.bincount(pairs, weights=lengths, minlength=possible)
@@ -103,24 +95,39 @@ def _overlaps_by_runs(
     return Overlaps(codes // width, codes % width, total[codes].astype(np.int64))
 
 
-def _whole_words(count: int) -> int:
-    return -(-count // 8) * 8
+def _run_ends(pred: Int32Map, target: Int32Map, flags: NDArray[np.bool_]) -> IntArray:
+    """Return the places whose pair differs from the next one's, and the last place; rising.
 
+    This is ``np.flatnonzero`` of the two comparisons, but in half its time: NumPy's loop branches at every
+    flag,
+    and each one that is set is a surprise to the processor. Here whole words of eight flags are dropped
+    first;
+    the rest is dense enough for NumPy's loop without branches.
 
-def _true_places(flags: NDArray[np.bool_]) -> IntArray:
-    """Return where flags are set, as ``np.flatnonzero``, but in half its time where few are.
-
-    NumPy's loop branches at every flag, and every one that is set is a surprise to the processor. Here whole
-    words of eight flags are dropped first; the rest is dense enough for NumPy's loop without branches.
+    Args:
+        pred: ``(n,)``, n >= 1.
+        target: ``(n,)``.
+        flags: ``(2, n rounded up to whole words)``, memory to work in.
     """
-    words = flags.view(np.uint64)
-    used = np.flatnonzero(words != 0)
-    places = np.flatnonzero(words.take(used).view(bool))
+    last, other = flags
+    size = pred.size
+    np.not_equal(target[1:], target[:-1], out=last[: size - 1])
+    np.not_equal(pred[1:], pred[:-1], out=other[: size - 1])
+    last[size - 1 :] = other[size - 1 :] = False
+    last[size - 1] = True
+    words = last.view(np.uint64)
+    np.bitwise_or(words, other.view(np.uint64), out=words)
+    used = (words != 0).nonzero()[0]
+    places = words.take(used).view(bool).nonzero()[0]
     ends = used.take(places >> 3)
     ends <<= 3
     places &= 7
     ends |= places
     return ends
+
+
+def _whole_words(count: int) -> int:
+    return -(-count // 8) * 8
 
 
 def _overlaps_on_device(
@@ -141,42 +148,47 @@ def _overlaps_on_device(
 
 
 class _IdIndex:
-    """Places of ids in a sorted list: 0 for void, ``1..S`` for the listed ids, ``S + 1`` for all others."""
+    """Places of ids in a sorted list: 0 for void, ``1..S`` for the listed ids, ``S + 1`` for all others.
 
-    def __init__(self, ids: IntArray) -> None:
-        self.unlisted = len(ids) + 1
-        self.size = len(ids) + 2
+    Args:
+        ids: ``(S,)`` sorted distinct ids > 0.
+        stride: What the places are multiplied by.
+    """
+
+    def __init__(self, ids: IntArray, stride: int = 1) -> None:
         self._known = np.concatenate([[0], ids]).astype(np.int32)  # (S + 1,), sorted
+        self._stride = stride
         self._table: NDArray[np.int64] | None = None
         self._hash: tuple[np.uint32, np.uint32] | None = None
-        places = np.arange(len(self._known))
+        count = len(self._known)
         if self._known[-1] < _DIRECT:
-            self._table = np.full(int(self._known[-1]) + 2, self.unlisted, dtype=np.int64)
-            self._table[self._known] = places
+            self._table = np.full(int(self._known[-1]) + 2, count * stride, dtype=np.int64)
+            self._table[self._known] = np.arange(count) * stride
             return
         keys = self._known.view(np.uint32)
-        for bits in range(2 * len(keys).bit_length(), _MAX_HASH_BITS + 1):
+        for bits in range(2 * count.bit_length(), _MAX_HASH_BITS + 1):
             for multiplier in _MULTIPLIERS:
                 candidate = np.uint32(multiplier), np.uint32(32 - bits)
                 slots = _slots(keys, candidate)
                 if np.bincount(slots).max() == 1:
                     self._table = np.zeros(1 << bits, dtype=np.int64)
-                    self._table[slots] = places
+                    self._table[slots] = np.arange(count)
                     self._hash = candidate
                     return
 
     def places(self, values: Int32Map) -> IntArray:
-        """Return the place of each value, ``(R,)`` int64."""
+        """Return the place of each value times the stride, ``(R,)`` int64."""
         keys = values.view(np.uint32)
         if self._table is not None and self._hash is None:
-            return self._table.take(keys, mode="clip")  # the last entry says: unlisted
+            return self._table.take(keys, mode="clip")  # the last entry says: not listed
         if self._table is not None and self._hash is not None:
             places = self._table.take(_slots(keys, self._hash), mode="clip")
         else:
             places = np.searchsorted(self._known, values).clip(max=len(self._known) - 1)
         known = self._known.take(places, mode="clip") == values
         if not known.all():
-            places[~known] = self.unlisted
+            places[~known] = len(self._known)
+        places *= self._stride
         return places
 
 

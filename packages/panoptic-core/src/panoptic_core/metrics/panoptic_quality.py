@@ -10,7 +10,7 @@ The two agree wherever the given areas are right and no image has two crowd regi
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal, NamedTuple, Self
+from typing import Any, Literal, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -256,31 +256,32 @@ def _match(
 ) -> Matches:
     """Match; index 0 of every column is void, the last one is for ids that are not listed."""
     t, p, pixels = shared
-    pred_areas = np.bincount(p, weights=pixels, minlength=len(pred.ids)).astype(np.int64)
+    count = len(pred.ids)
+    pred_areas = np.bincount(p, weights=pixels, minlength=count)
+    on_void = np.bincount(p, weights=pixels * (t == 0), minlength=count)
     if given_areas:
-        target_areas, exists = target.areas, target.ids > 0
+        target_areas: NDArray[Any] = target.areas
+        missed = (target.ids > 0) & ~target.iscrowd
     else:
-        target_areas = np.bincount(t, weights=pixels, minlength=len(target.ids)).astype(np.int64)
-        exists = (target.ids > 0) & (target_areas > 0)
-    on_void = np.bincount(p, weights=pixels * (t == 0), minlength=len(pred.ids)).astype(np.int64)
+        target_areas = np.bincount(t, weights=pixels, minlength=len(target.ids))
+        missed = (target.ids > 0) & ~target.iscrowd & (target_areas > 0)
 
     same_class = (target.labels[t] == pred.labels[p]) & (target.ids[t] > 0) & (pred.ids[p] > 0)
     rows = np.flatnonzero(same_class & ~target.iscrowd[t])
-    t_pair, p_pair = t[rows], p[rows]
-    union = pred_areas[p_pair] + target_areas[t_pair] - pixels[rows] - on_void[p_pair]
+    t_pair, p_pair, shared_pixels = t[rows], p[rows], pixels[rows]
+    union = pred_areas[p_pair] + target_areas[t_pair] - shared_pixels - on_void[p_pair]
     with np.errstate(divide="ignore", invalid="ignore"):  # only areas given wrongly can make a union of 0
-        iou = pixels[rows] / union
+        iou = shared_pixels / union
     hit = iou > 0.5
     t_hit, p_hit = t_pair[hit], p_pair[hit]
 
-    missed = exists & ~target.iscrowd
     missed[t_hit] = False
-    excused_pixels = on_void + np.bincount(
-        p, weights=pixels * (same_class & excusing[t]), minlength=len(pred.ids)
-    ).astype(np.int64)
+    excused = on_void
+    if excusing.any():
+        excused = on_void + np.bincount(p, weights=pixels * (same_class & excusing[t]), minlength=count)
     wrong = (pred.ids > 0) & (pred_areas > 0)
     wrong[p_hit] = False
-    wrong &= excused_pixels / np.maximum(pred_areas, 1) <= 0.5
+    wrong &= excused / np.maximum(pred_areas, 1) <= 0.5
     return Matches(
         target_ids=target.ids[t_hit],
         pred_ids=pred.ids[p_hit],
