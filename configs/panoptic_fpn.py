@@ -17,7 +17,7 @@ model.update(
         type=ConfidenceFusion,
         score_thr=0.5,  # panopticapi's defaults, like the next
         mask_overlap=0.5,
-        stuff_area_limit=64,  # panopticapi: 4096, for photographs of 640x480
+        stuff_area_limit=256,  # half of the smallest stuff segment that the scenes label (panopticapi: 4096)
     ),
 )
 model["semantic_head"].update(

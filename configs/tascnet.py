@@ -27,9 +27,9 @@ model.update(
         box_nms=0.3,
         mask_nms=0.3,
         mask_overlap=0.4,
-        guidance=0.5,  # the paper: 0.7; a quarter of 128x192 is coarse: the things mask misses rims,
+        guidance=0.5,  # the paper: 0.7; a quarter of 160x160 is coarse: the things mask misses rims,
         clip=False,  # so half of an instance has to agree with it, and the rim is kept
-        stuff_area_limit=0,
+        stuff_area_limit=256,  # the paper: none; half of the smallest stuff segment that the scenes label
     ),
     # The box filter of the panoptic path: class-wise NMS 0.3 (section 4.2)
     test_cfg=dict(panoptic=dict(score_thr=0.05, nms=dict(type=nms, iou_threshold=0.3), max_per_img=100)),

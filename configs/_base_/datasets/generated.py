@@ -10,14 +10,14 @@ from panoptic_data.datasets import GeneratedScenes
 from panoptic_data.transforms import LoadPanoptic, PackPanopticInputs
 
 train_dataloader = dict(
-    batch_size=4,
-    num_workers=2,
+    batch_size=2,
+    num_workers=1,
     persistent_workers=True,
     sampler=dict(type=InfiniteSampler, shuffle=True),
     dataset=dict(
         type=GeneratedScenes,
-        num_images=400,
-        size=(128, 192),
+        num_images=600,
+        size=(160, 160),
         seed=0,
         pipeline=[
             dict(type=LoadImageFromFile),
@@ -35,7 +35,7 @@ val_dataloader = dict(
     dataset=dict(
         type=GeneratedScenes,
         num_images=51,
-        size=(128, 192),
+        size=(160, 160),
         seed=1,  # scenes that training never sees
         test_mode=True,
         pipeline=[
