@@ -28,6 +28,7 @@ autodoc_typehints = "signature"
 autodoc_default_options = {"members": True, "show-inheritance": True}
 napoleon_google_docstring = True
 napoleon_numpy_docstring = False
+napoleon_use_ivar = True
 # Types of OpenMMLab and torch have no inventory at hand: the build uses no network.
 nitpicky = False
 suppress_warnings = ["ref.python"]
@@ -35,9 +36,9 @@ suppress_warnings = ["ref.python"]
 PACKAGES = ["panoptic_fusion", "panoptic_core", "panoptic_data", "panoptic_heads"]
 
 
-def module_names(package: str) -> list[str]:
-    """List the public modules of a package that hold code, in alphabetical order, without importing them."""
-    names = []
+def module_names(package: str) -> dict[str, bool]:
+    """List a package's public modules in alphabetical order, and whether each is a package, without imports."""
+    names = {}
     pending = [(package, list(find_spec(package).submodule_search_locations))]
     while pending:
         parent, paths = pending.pop()
@@ -45,10 +46,10 @@ def module_names(package: str) -> list[str]:
             if info.name.startswith("_"):
                 continue
             name = f"{parent}.{info.name}"
-            names.append(name)
+            names[name] = info.ispkg
             if info.ispkg:
                 pending.append((name, [str(Path(path) / info.name) for path in paths]))
-    return sorted(names)
+    return dict(sorted(names.items()))
 
 
 def write_api_pages(folder: Path) -> None:
@@ -57,8 +58,10 @@ def write_api_pages(folder: Path) -> None:
     for package in PACKAGES:
         title = package.replace("_", "-")
         lines = [f"# {title}", ""]
-        for name in module_names(package):
-            lines += [f"## `{name}`", "", "```{eval-rst}", f".. automodule:: {name}", "```", ""]
+        for name, is_package in module_names(package).items():
+            # What a package re-exports is documented where it is defined.
+            options = ["   :no-members:"] if is_package else []
+            lines += [f"## `{name}`", "", "```{eval-rst}", f".. automodule:: {name}", *options, "```", ""]
         (folder / f"{title}.md").write_text("\n".join(lines), encoding="utf-8")
 
 

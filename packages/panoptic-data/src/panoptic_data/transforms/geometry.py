@@ -10,7 +10,6 @@ from typing import Any
 import mmcv
 import numpy as np
 from mmcv.transforms import BaseTransform
-from mmcv.transforms.utils import cache_randomness
 from numpy.typing import NDArray
 
 from panoptic_data.registry import TRANSFORMS
@@ -78,7 +77,6 @@ class RandomScaledCrop(BaseTransform):
         self.scale_range = scale_range
         self.pad_value = pad_value
 
-    @cache_randomness
     def _draw(self) -> tuple[float, float, float]:
         """Return the factor and the window's place as fractions of the free margins (y, x)."""
         low, high = self.scale_range

@@ -1,10 +1,10 @@
 """The three outside encodings of a panoptic map, one named converter each way.
 
-| encoding | a pixel holds | void | a crowd |
-|---|---|---|---|
-| COCO | RGB, ``R + 256 G + 65536 B`` is the id; a list of facts | black | ``iscrowd: 1`` |
-| MMDetection | ``label + 1000 * instance``; from 1, stuff 0 | ``num_classes`` | instance 0 of a thing |
-| DeepLab | ``label * divisor + instance``; the same | ``ignore_index * divisor`` | the same |
+- COCO: a pixel holds RGB, ``R + 256 G + 65536 B`` is the id; facts are in a list; void is black; a crowd has
+  ``iscrowd: 1``.
+- MMDetection: ``label + 1000 * instance``, instances from 1, stuff 0; void is ``num_classes``; a crowd is instance
+  0 of a thing.
+- DeepLab: ``label * divisor + instance``, else as MMDetection; void is ``ignore_index * divisor``.
 
 The last two keep neither ids nor scores, and several crowd regions of a class become one.
 """

@@ -1,8 +1,9 @@
 """The base of box-based panoptic detectors: Mask R-CNN, a semantic head on the same pyramid, and a fusion.
 
 Training: features -> RPN -> RoI head and semantic head -> a method's own losses (:meth:`extra_losses`).
+
 Testing: network -> RawOutputs -> fusion -> data samples. Whatever works on raw outputs (oracles, merging of
-    augmented views, saving) sits between :meth:`predict_raw` and :meth:`fuse`.
+augmented views, saving) sits between :meth:`predict_raw` and :meth:`fuse`.
 """
 
 from collections.abc import Callable, Sequence
