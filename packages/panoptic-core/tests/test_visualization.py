@@ -61,6 +61,8 @@ def test_legend_lists_what_is_there() -> None:
     assert (below == (0, 100, 0)).all(axis=1).any()
     assert not (below == (200, 0, 0)).all(axis=1).any()
     assert draw_legend(picture, seg([[0]], [], []), TABLE).shape == (4, 120, 3)
+    both = draw_legend(picture, [seg([[2, 2]], [2], [1]), seg([[1, 1]], [1], [0])], TABLE)[4:].reshape(-1, 3)
+    assert all((both == color).all(axis=1).any() for color in ((0, 100, 0), (200, 0, 0)))
 
 
 def test_comparison_of_a_scene() -> None:

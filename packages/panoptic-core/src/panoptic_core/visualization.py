@@ -3,6 +3,8 @@
 All pictures are ``(H, W, 3)`` uint8 RGB arrays on the host.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
@@ -99,11 +101,20 @@ def draw_names(picture: Picture, seg: PanopticSegmentation, table: CategoryTable
     return np.asarray(canvas)
 
 
-def draw_legend(picture: Picture, seg: PanopticSegmentation, table: CategoryTable) -> Picture:
-    """Return a picture with the colours and names of the classes of a map underneath, most pixels first."""
+def draw_legend(
+    picture: Picture, seg: PanopticSegmentation | Sequence[PanopticSegmentation], table: CategoryTable
+) -> Picture:
+    """Return a picture with the colours and names of the classes of a map underneath, most pixels first.
+
+    Args:
+        picture: ``(H, W, 3)`` uint8.
+        seg: The map, or several that the picture shows.
+        table: Names and colours by label.
+    """
     pixels: dict[int, int] = {}
-    for segment in seg.segments:
-        pixels[segment.label] = pixels.get(segment.label, 0) + segment.area
+    for one in [seg] if isinstance(seg, PanopticSegmentation) else seg:
+        for segment in one.segments:
+            pixels[segment.label] = pixels.get(segment.label, 0) + segment.area
     labels = sorted(pixels, key=lambda label: -pixels[label])
     width = picture.shape[1]
     swatch = _TEXT_SIZE
@@ -176,7 +187,7 @@ def comparison(
         x = place * (width * factor + _MARGIN)
         draw.text((x + 2, 1), title, font=_font(), fill=(0, 0, 0))
         sheet.paste(Image.fromarray(panel), (x, title_height))
-    return draw_legend(np.asarray(sheet), target if target is not None and len(target) else pred, table)
+    return draw_legend(np.asarray(sheet), [pred] if target is None else [target, pred], table)
 
 
 def _check_image(image: Picture, seg: PanopticSegmentation) -> None:

@@ -160,7 +160,7 @@ def _segments(
         np.array([info["id"] for info in segments_info], dtype=np.int64),
         np.array([labels[info["category_id"]] for info in segments_info], dtype=np.int64),
         np.array([info.get("iscrowd", 0) for info in segments_info], dtype=bool),
-        np.array(areas, dtype=np.int64) if needs_area else np.zeros(len(areas), dtype=np.int64),
+        np.array(areas) if needs_area else np.zeros(len(areas), dtype=np.int64),
     )
 
 

@@ -87,12 +87,15 @@ def _add_exactly(partials: list[float], value: float) -> None:
 
 
 class SegmentTable(NamedTuple):
-    """The segments of one map as host arrays, all ``(S,)``, in the order in which the file lists them."""
+    """The segments of one map as host arrays, all ``(S,)``, in the order in which the file lists them.
+
+    Only the exact mode reads ``areas``, of the ground truth, and takes fractions as it finds them.
+    """
 
     ids: NDArray[np.int64]
     labels: NDArray[np.int64]
     iscrowd: NDArray[np.bool_]
-    areas: NDArray[np.int64]
+    areas: NDArray[Any]
 
 
 def count_segments(
