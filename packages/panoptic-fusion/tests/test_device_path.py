@@ -8,8 +8,6 @@ import torch
 from panoptic_fusion import (
     BoxMasks,
     PanopticSegmentation,
-    _id_maps,
-    _windows,
     drop_small_stuff,
     fuse_by_confidence,
     fuse_by_mask_guidance,
@@ -26,9 +24,8 @@ def other_device(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
         for module in ("_canvas", "_instances"):
             monkeypatch.setattr(f"panoptic_fusion.{module}.on_host", lambda values: values)
         monkeypatch.setattr("panoptic_fusion.paste._float32_products_are_exact", lambda device: False)
-        monkeypatch.setattr("panoptic_fusion.paste._at_least", lambda values, threshold: values >= threshold)
-        monkeypatch.setattr(_windows, "_is_host", lambda tensor: False)
-        monkeypatch.setattr(_id_maps, "_is_host", lambda tensor: False)
+        for module in ("_windows", "_id_maps", "_canvas", "paste"):
+            monkeypatch.setattr(f"panoptic_fusion.{module}.is_host", lambda tensor: False)
 
     return switch
 

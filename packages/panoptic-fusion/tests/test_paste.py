@@ -1,5 +1,6 @@
 """Pasting by two thin products, held against sampling at every pixel."""
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -90,7 +91,7 @@ def test_windows(box: list[float], window: tuple[int, int, int, int]) -> None:
 def test_precision_switches_change_nothing() -> None:
     generator = torch.Generator().manual_seed(7)
     probs = torch.rand(1, 28, 28, generator=generator)
-    boxes, windows = torch.tensor([[0.3, 0.4, 50.2, 40.1]]), [(0, 0, 50, 40)]
+    boxes, windows = np.array([[0.3, 0.4, 50.2, 40.1]]), [(0, 0, 50, 40)]
     (expected,) = paste_masks(probs, boxes, windows, [0])
     values = resample_mask(probs[0], boxes[0], windows[0])
     with torch.autocast("cpu", dtype=torch.bfloat16):

@@ -18,11 +18,11 @@ from panoptic_fusion._checks import (
     check_integer,
     check_shape,
 )
-from panoptic_fusion._windows import count_true, on_host
+from panoptic_fusion._windows import count_true, is_host, on_host
 from panoptic_fusion.paste import Window
 from panoptic_fusion.segmentation import PanopticSegmentation
 
-_PIXELS_AT_ONCE = 1 << 17  # of the last pass
+_PIXELS_AT_ONCE = 1 << 15  # of the passes over the whole image; less than PyTorch gives to a second thread
 
 
 class Canvas:
@@ -107,7 +107,7 @@ class Canvas:
             Ids from 1; instances that own no pixel have no segment.
         """
         flat = self.codes.view(-1)
-        counts = torch.bincount(flat, minlength=self.base + self.capacity).cpu().numpy()
+        counts = _histogram(flat, self.base + self.capacity)
         turns = np.arange(len(labels))
         codes = self.code(0) - turns
         present = counts[codes] > 0
@@ -166,11 +166,40 @@ def read_label_map(
     labels = sem_seg
     if not 0 <= ignore_index <= MAX_LABEL:
         labels = sem_seg.long().masked_fill(sem_seg == ignore_index, MAX_LABEL)
-    low, high = (int(value) for value in torch.aminmax(labels)) if labels.numel() else (0, 0)
+    codes, low, high = _copy_with_range(labels)
     if low < 0 or high > MAX_LABEL:
         msg = (
             f"Expected `{name}` to hold labels in [0, {MAX_LABEL}] or `ignore_index` = {ignore_index}, "
             f"got values in [{low}, {high}]."
         )
         raise ValueError(msg)
-    return labels.to(torch.int32, copy=True).contiguous(), low, high
+    return codes, low, high
+
+
+def _histogram(codes: Tensor, bins: int) -> np.ndarray:
+    """Count each value of ``(P,)`` codes, ``(bins,)`` int64 on the host."""
+    if not is_host(codes):
+        return torch.bincount(codes, minlength=bins).cpu().numpy()
+    counts = np.zeros(bins, dtype=np.int64)
+    for begin in range(0, codes.numel(), _PIXELS_AT_ONCE):
+        counts += torch.bincount(codes[begin : begin + _PIXELS_AT_ONCE], minlength=bins).numpy()
+    return counts
+
+
+def _copy_with_range(labels: Tensor) -> tuple[Tensor, int, int]:
+    """Return an int32 copy ``(H, W)``, the lowest and the highest value; 0 if there is none."""
+    if not labels.numel():
+        return labels.to(torch.int32, copy=True), 0, 0
+    if not is_host(labels):
+        low, high = torch.stack(torch.aminmax(labels)).tolist()
+        return labels.to(torch.int32, copy=True).contiguous(), low, high
+    codes = np.empty(tuple(labels.shape), dtype=np.int32)
+    source = labels.numpy()
+    step = max(1, _PIXELS_AT_ONCE // codes.shape[1])
+    lows, highs = [], []
+    for top in range(0, len(codes), step):  # read once from memory, three times from the cache
+        piece = source[top : top + step]
+        lows.append(piece.min())
+        highs.append(piece.max())
+        codes[top : top + step] = piece
+    return torch.from_numpy(codes), int(min(lows)), int(max(highs))

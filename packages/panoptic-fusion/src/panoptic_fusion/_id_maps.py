@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor
 
+from panoptic_fusion._windows import is_host
+
 _LARGEST_TABLE = 1 << 20  # entries; ids beyond it (COCO's go to 2**24) are looked up run by run
 
 
@@ -53,7 +55,7 @@ def look_up(id_map: Tensor, ids: Tensor, values: Tensor, default: int) -> Tensor
     Returns:
         ``(H, W)`` of the dtype of `values`.
     """
-    largest = int(ids.max()) if ids.numel() and _is_host(id_map) else _LARGEST_TABLE
+    largest = int(ids.max()) if ids.numel() and is_host(id_map) else _LARGEST_TABLE
     if ids.numel() == 0:
         return torch.full_like(id_map, default, dtype=values.dtype)
     if largest < _LARGEST_TABLE:
@@ -62,14 +64,10 @@ def look_up(id_map: Tensor, ids: Tensor, values: Tensor, default: int) -> Tensor
         return table.index_select(0, id_map.reshape(-1)).view(id_map.shape)
     known, order = torch.cat([ids.new_zeros(1), ids]).sort()
     table = torch.cat([values.new_full((1,), default), values])[order]
-    if _is_host(id_map):
+    if is_host(id_map):
         run_ids, lengths = runs(id_map)
         return table[torch.searchsorted(known, run_ids)].repeat_interleave(lengths).view(id_map.shape)
     return table[torch.searchsorted(known, id_map)]
-
-
-def _is_host(tensor: Tensor) -> bool:
-    return tensor.device.type == "cpu"
 
 
 def replace_values(values: Tensor, known: Tensor, new: Tensor) -> Tensor:

@@ -115,15 +115,12 @@ def read_instances(
     if labels.numel():
         check_integer(labels, "labels")
     # One copy to the host for all of it; float64 holds labels exactly.
-    rows = [scores.detach().float().double(), labels.double()]
-    if masks.mask_logits is not None:
-        rows.append(masks.mask_logits.detach().isfinite().flatten(1).all(dim=1).double())
-    table = torch.stack(rows).cpu().numpy()
+    table = torch.stack([scores.detach().double(), labels.double(), masks.finite().double()]).cpu().numpy()
     host_scores, host_labels = table[0].astype(np.float32), table[1].astype(np.int64)
     check_finite(host_scores, "scores")
     if count:
         check_label_range(int(host_labels.min()), int(host_labels.max()), num_things)
-    if masks.mask_logits is not None and not table[2].all():
+    if not table[2].all():
         broken = np.flatnonzero(table[2] == 0)
         msg = (
             f"Expected the mask logits to be finite, got NaN or infinity in {broken.size} of {count} masks, "

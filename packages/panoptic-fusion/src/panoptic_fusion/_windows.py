@@ -1,6 +1,6 @@
 """Windows: the smallest ones around masks, counting inside them, and resampling of whole-pixel masks."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
@@ -8,30 +8,58 @@ from torch import Tensor
 
 from panoptic_fusion._checks import ArrayLike
 
+_VALUES_AT_ONCE = 1 << 15
+
+
+def is_host(tensor: Tensor) -> bool:
+    """Whether the tensor lies in host memory."""
+    return tensor.device.type == "cpu"
+
 
 def on_host(values: Tensor) -> Tensor | np.ndarray:
     """Return host memory as an array, other memory as it is; NumPy and PyTorch then read alike.
 
     The windows are many and mostly small: NumPy starts faster on each, and never waits for a second thread.
     """
-    return values.numpy() if _is_host(values) else values
+    return values.numpy() if is_host(values) else values
 
 
 def count_true(mask: Tensor | np.ndarray) -> Tensor:
     """Return the number of true pixels as an int64 scalar on the mask's device, without waiting for a GPU."""
-    if isinstance(mask, Tensor) and not _is_host(mask):
+    if isinstance(mask, Tensor) and not is_host(mask):
         return mask.sum()
     return torch.tensor(int(np.count_nonzero(mask)))
 
 
-def _is_host(tensor: Tensor) -> bool:
-    return tensor.device.type == "cpu"
+def float_pieces(values: Tensor) -> Iterator[Tensor]:
+    """Yield ``(N, ...)`` values as float32 without their history: at once, on the host some rows at a time.
+
+    PyTorch works on so little with one thread; waiting for a second one costs more than it saves.
+    """
+    values = values.detach()
+    rows = len(values)
+    if is_host(values) and rows:
+        rows = max(1, _VALUES_AT_ONCE // max(values[0].numel(), 1))
+    for begin in range(0, max(len(values), 1), max(rows, 1)):
+        yield values[begin : begin + rows].float()
+
+
+def all_finite(values: Tensor) -> Tensor:
+    """Return which rows of ``(N, ...)`` hold neither NaN nor infinity, ``(N,)`` bool."""
+    if is_host(values):
+        return torch.from_numpy(np.isfinite(values.numpy()).all(axis=tuple(range(1, values.ndim))))
+    return values.isfinite().flatten(1).all(dim=1)
+
+
+def copy_crop(crop: Tensor) -> Tensor:
+    """Return a copy with memory of its own."""
+    return torch.from_numpy(crop.numpy().copy()) if is_host(crop) else crop.clone()
 
 
 def tight_windows(masks: Tensor) -> np.ndarray:
     """Return the smallest windows around the true pixels of ``(N, H, W)`` masks, ``(N, 4)`` int64 (host)."""
     windows = np.zeros((masks.shape[0], 4), dtype=np.int64)
-    if _is_host(masks):
+    if is_host(masks):
         host = masks.numpy()
         windows[:, 1], windows[:, 3] = _first_and_last(_any_true(host, axis=2))
         for mask, window in zip(host, windows, strict=True):  # only the rows that hold anything

@@ -18,7 +18,16 @@ from panoptic_fusion._checks import (
     check_shape,
     check_size,
 )
-from panoptic_fusion._windows import clip_windows, count_true, picked_rows, rescale_crop, tight_windows
+from panoptic_fusion._windows import (
+    all_finite,
+    clip_windows,
+    copy_crop,
+    count_true,
+    float_pieces,
+    picked_rows,
+    rescale_crop,
+    tight_windows,
+)
 from panoptic_fusion.paste import Window, paste_masks, paste_windows, resample_mask
 
 
@@ -121,7 +130,8 @@ class BoxMasks:
         check_bool(masks, "masks")
         windows = tight_windows(masks)
         crops = [
-            mask[y0:y1, x0:x1].clone() for mask, (x0, y0, x1, y1) in zip(masks, windows.tolist(), strict=True)
+            copy_crop(mask[y0:y1, x0:x1])
+            for mask, (x0, y0, x1, y1) in zip(masks, windows.tolist(), strict=True)
         ]
         return cls.from_crops(crops, torch.from_numpy(windows), device=masks.device)
 
@@ -199,7 +209,13 @@ class BoxMasks:
     def _probs(self) -> Tensor:
         """Probabilities of the cells, ``(N, M, M)`` float32."""
         assert self.mask_logits is not None
-        return self.mask_logits.detach().float().sigmoid()
+        return torch.cat([piece.sigmoid() for piece in float_pieces(self.mask_logits)])
+
+    def finite(self) -> Tensor:
+        """Return which masks have finite logits only, ``(N,)`` bool; crops always are."""
+        if self.mask_logits is None:
+            return torch.ones(len(self), dtype=torch.bool, device=self.device)
+        return torch.cat([all_finite(piece) for piece in float_pieces(self.mask_logits)])
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> "BoxMasks":
         """Return the masks on another device; `non_blocking` as in ``Tensor.to``."""
@@ -241,7 +257,7 @@ class BoxMasks:
         windows = self.windows(size)
         picked = range(len(self)) if picked is None else picked
         if self.mask_logits is not None:
-            yield from paste_masks(self._probs, self.boxes, windows, picked)
+            yield from paste_masks(self._probs, self.host_boxes, windows, picked)
             return
         for i in picked:
             x0, y0, x1, y1 = windows[i]
@@ -261,7 +277,7 @@ class BoxMasks:
         x0, y0, x1, y1 = window
         if x0 == x1 or y0 == y1:
             return self.mask_logits[i].float().sum() * self.boxes.new_zeros(y1 - y0, x1 - x0)
-        return resample_mask(self.mask_logits[i].float(), self.boxes[i], window)
+        return resample_mask(self.mask_logits[i].float(), self.host_boxes[i], window)
 
     def areas(self, size: tuple[int, int]) -> Tensor:
         """Return the pixels of each mask inside the image, ``(N,)`` int64."""

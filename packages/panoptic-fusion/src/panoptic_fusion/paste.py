@@ -8,15 +8,19 @@ most two weights for each pixel row and column, and only the window is ever comp
 """
 
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from panoptic_fusion._checks import ArrayLike, as_tensor
+from panoptic_fusion._windows import is_host
+
 Window = tuple[int, int, int, int]
 """``x0, y0, x1, y1`` in whole pixels, half-open, inside the image."""
 
-_PIXELS_AT_ONCE = 1 << 20  # of one window: the float values of a piece, before they become bits
+_PIXELS_AT_ONCE = 1 << 18  # of one window: the float values of a piece, before they become bits
 _LINES_AT_ONCE = 1 << 15  # rows and columns whose weights are made together
 
 
@@ -47,14 +51,15 @@ def paste_windows(boxes: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     return np.concatenate([low, high], axis=1).astype(np.int64)
 
 
-def resample_mask(values: Tensor, box: Tensor, window: Window) -> Tensor:
+def resample_mask(values: Tensor, box: ArrayLike, window: Window) -> Tensor:
     """Read mask values at the pixel centres of a window.
 
     Differentiable in `values`. Computed in float32 or better, also under autocast and with TF32 switched on.
 
     Args:
         values: ``(M, M)`` logits or probabilities.
-        box: ``(4,)`` xyxy of the mask, with width and height > 0.
+        box: ``(4,)`` xyxy of the mask, with width and height > 0. A box on the host spares a wait for the
+            GPU.
         window: The pixels to read.
 
     Returns:
@@ -65,20 +70,21 @@ def resample_mask(values: Tensor, box: Tensor, window: Window) -> Tensor:
         >>> resample_mask(torch.tensor([[0.0, 1.0]]), box, (0, 0, 4, 2)).tolist()
         [[0.0, 0.1875, 0.5625, 0.5625], [0.0, 0.1875, 0.5625, 0.5625]]
     """
-    ((rows, columns),) = window_weights(box[None], [window], values.shape[0], values.shape[1])
+    boxes = as_tensor(box, "box").detach().cpu().numpy()[None]
+    ((rows, columns),) = window_weights(boxes, [window], values.shape[0], values.shape[1], values.device)
     with torch.autocast(values.device.type, enabled=False):
         return (rows @ (values.to(rows.dtype) @ columns.T)).float()
 
 
 @torch.no_grad()
 def paste_masks(
-    probs: Tensor, boxes: Tensor, windows: Sequence[Window], picked: Sequence[int], threshold: float = 0.5
+    probs: Tensor, boxes: np.ndarray, windows: Sequence[Window], picked: Sequence[int], threshold: float = 0.5
 ) -> Iterator[Tensor]:
     """Yield where the resampled probability reaches the threshold, mask by mask.
 
     Args:
         probs: ``(N, M, M)`` float32 in [0, 1].
-        boxes: ``(N, 4)`` xyxy of the masks.
+        boxes: ``(N, 4)`` xyxy of the masks, on the host.
         windows: The pixels to read of each mask; empty where the box has no width or height.
         picked: Indices of the masks to read, in this order.
         threshold: In (0, 1].
@@ -86,55 +92,119 @@ def paste_masks(
     Yields:
         ``(h, w)`` bool each. Large windows are computed in pieces of rows.
     """
+    size = probs.shape[1], probs.shape[2]
     for piece in _pieces(windows, picked):
-        index = torch.tensor(piece, device=boxes.device)
         chosen = [windows[i] for i in piece]
-        for i, weights in zip(piece, window_weights(boxes[index], chosen, *probs.shape[1:]), strict=True):
-            yield _paste(probs[i], *weights, threshold)
+        if is_host(probs):
+            lines = _window_lines(boxes[piece], chosen, *size)
+            for i, (rows, columns) in zip(piece, lines, strict=True):
+                yield torch.from_numpy(_paste_on_host(probs[i].numpy(), rows, columns, threshold))
+        else:
+            weights = window_weights(boxes[piece], chosen, *size, probs.device)
+            for i, (row_weights, column_weights) in zip(piece, weights, strict=True):
+                yield _paste(probs[i], row_weights, column_weights, threshold)
 
 
 def window_weights(
-    boxes: Tensor, windows: Sequence[Window], mask_height: int, mask_width: int
+    boxes: np.ndarray, windows: Sequence[Window], mask_height: int, mask_width: int, device: torch.device
 ) -> list[tuple[Tensor, Tensor]]:
     """Return the bilinear weights of the rows and of the columns of each window.
 
     Args:
-        boxes: ``(N, 4)`` xyxy of the masks.
+        boxes: ``(N, 4)`` xyxy of the masks, on the host.
         windows: ``N`` windows.
         mask_height: Number of mask cells on the vertical axis.
         mask_width: On the horizontal one.
+        device: Of the result.
 
     Returns:
         ``N`` pairs ``(h, mask_height)``, ``(w, mask_width)``, float32, or float64 where products of
         float32 are not exact. Each line has at most two weights, which sum to 1 between the outermost cell
         centres and to less beyond.
     """
-    boxes = boxes.detach().float()
+    axes = []
+    for positions, lengths, cells in _positions(boxes, windows, mask_height, mask_width):
+        grid = torch.arange(cells, dtype=torch.float32, device=device)
+        there = torch.from_numpy(positions).to(device)
+        weights = there[:, None].sub(grid).abs_().neg_().add_(1).clamp_(min=0)  # (L, cells)
+        if not _float32_products_are_exact(device):
+            weights = weights.double()
+        axes.append(torch.split_with_sizes(weights, lengths))
+    return list(zip(*axes, strict=True))
+
+
+def _positions(
+    boxes: np.ndarray, windows: Sequence[Window], mask_height: int, mask_width: int
+) -> Iterator[tuple[np.ndarray, list[int], int]]:
+    """Yield where the pixel rows of all windows lie in cells, then the columns.
+
+    Yields:
+        ``(L,)`` float32, the centre of cell ``k`` at ``k``, all windows one after another; the number of
+        pixels of each window; the number of cells.
+    """
+    boxes = boxes.astype(np.float32)
     table = np.array(windows, dtype=np.int64).reshape(-1, 4)
-    rows = _axis_weights(table[:, 1], table[:, 3], boxes[:, 1], boxes[:, 3], mask_height)
-    columns = _axis_weights(table[:, 0], table[:, 2], boxes[:, 0], boxes[:, 2], mask_width)
-    return list(zip(rows, columns, strict=True))
+    for axis, cells in ((1, mask_height), (0, mask_width)):
+        low, box_low = table[:, axis], boxes[:, axis]
+        lengths = table[:, axis + 2] - low
+        firsts = lengths.cumsum() - lengths
+        pixels = np.arange(lengths.sum()) - np.repeat(firsts - low, lengths)  # (L,)
+        # In the order in which pasting by `grid_sample` rounds, so that the bits at the threshold agree.
+        positions = pixels.astype(np.float32) + np.float32(0.5) - np.repeat(box_low, lengths)
+        positions /= np.repeat(boxes[:, axis + 2] - box_low, lengths)
+        positions = positions * 2 - 1  # [-1, 1] in the box
+        yield ((positions + 1) * np.float32(cells) - 1) / 2, lengths.tolist(), cells
 
 
-def _axis_weights(
-    low: np.ndarray, high: np.ndarray, box_low: Tensor, box_high: Tensor, cells: int
-) -> tuple[Tensor, ...]:
-    """Return the weights of one axis for all windows at once, one ``(high - low, cells)`` each."""
-    device = box_low.device
-    lengths = high - low
-    firsts = lengths.cumsum() - lengths
-    centres = np.arange(lengths.sum()) - np.repeat(firsts - low, lengths) + np.float32(0.5)  # (L,)
-    owner = torch.from_numpy(np.repeat(np.arange(len(lengths)), lengths)).to(device)
-    positions = torch.from_numpy(centres.astype(np.float32)).to(device)
-    # In the order in which pasting by `grid_sample` rounds, so that the bits at the threshold agree.
-    positions = positions.sub_(box_low[owner]).div_((box_high - box_low)[owner])
-    positions = positions.mul_(2).sub_(1)  # [-1, 1] in the box
-    positions = positions.add_(1).mul_(cells).sub_(1).div_(2)  # in cells, the centre of cell k at k
-    grid = torch.arange(cells, dtype=torch.float32, device=device)
-    weights = positions[:, None].sub(grid).abs_().neg_().add_(1).clamp_(min=0)  # (L, cells)
-    if not _float32_products_are_exact(device):
-        weights = weights.double()
-    return tuple(torch.split_with_sizes(weights, lengths.tolist()))
+class _Lines(NamedTuple):
+    """The two cells that each pixel row or column of a window lies between, and their weights, ``(n,)``.
+
+    Cells are counted in a mask with a border of zeros: 0 is the border.
+    """
+
+    cells: np.ndarray
+    near: np.ndarray
+    far: np.ndarray
+
+
+def _window_lines(
+    boxes: np.ndarray, windows: Sequence[Window], mask_height: int, mask_width: int
+) -> list[tuple[_Lines, _Lines]]:
+    """Return the rows and the columns of each window."""
+    axes = []
+    for positions, lengths, cells in _positions(boxes, windows, mask_height, mask_width):
+        below = np.floor(positions)
+        far = positions - below
+        index = np.clip(below.astype(np.intp) + 1, 0, cells)
+        near, end = 1 - far, 0
+        lines = []
+        for length in lengths:
+            begin, end = end, end + length
+            lines.append(_Lines(index[begin:end], near[begin:end], far[begin:end]))
+        axes.append(lines)
+    return list(zip(*axes, strict=True))
+
+
+def _paste_on_host(probs: np.ndarray, rows: _Lines, columns: _Lines, threshold: float) -> np.ndarray:
+    """Return where the probability reaches the threshold, ``(h, w)`` bool.
+
+    The same two products, two terms each: NumPy adds them as fast as a matrix product, and no thread waits
+    for another at every mask.
+    """
+    padded = np.zeros((probs.shape[0] + 2, probs.shape[1] + 2), dtype=np.float32)
+    padded[1:-1, 1:-1] = probs
+    stretched = padded[:, columns.cells] * columns.near + padded[:, columns.cells + 1] * columns.far
+    out = np.empty((len(rows.cells), len(columns.cells)), dtype=bool)
+    step = max(1, _PIXELS_AT_ONCE // max(out.shape[1], 1))
+    for top in range(0, len(out), step):
+        piece = slice(top, top + step)
+        values = stretched[rows.cells[piece]]  # (n, w)
+        values *= rows.near[piece, None]
+        others = stretched[rows.cells[piece] + 1]
+        others *= rows.far[piece, None]
+        values += others
+        np.greater_equal(values, threshold, out=out[piece])
+    return out
 
 
 def _pieces(windows: Sequence[Window], picked: Sequence[int]) -> Iterator[list[int]]:
@@ -161,18 +231,11 @@ def _paste(probs: Tensor, rows: Tensor, columns: Tensor, threshold: float) -> Te
     height, width = rows.shape[0], columns.shape[0]
     step = max(1, _PIXELS_AT_ONCE // max(width, 1))
     if height <= step:
-        return _at_least(rows @ stretched, threshold)
+        return rows @ stretched >= threshold
     out = torch.empty(height, width, dtype=torch.bool, device=probs.device)
     for top in range(0, height, step):
-        out[top : top + step] = _at_least(rows[top : top + step] @ stretched, threshold)
+        out[top : top + step] = rows[top : top + step] @ stretched >= threshold
     return out
-
-
-def _at_least(values: Tensor, threshold: float) -> Tensor:
-    """Return ``values >= threshold``; on the host by NumPy, see `panoptic_fusion._windows.on_host`."""
-    if values.device.type == "cpu":
-        return torch.from_numpy(values.numpy() >= threshold)
-    return values >= threshold
 
 
 def _float32_products_are_exact(device: torch.device) -> bool:

@@ -2,8 +2,8 @@
 
 - COCO: a pixel holds RGB, ``R + 256 G + 65536 B`` is the id; facts are in a list; void is black; a crowd has
   ``iscrowd: 1``.
-- MMDetection: ``label + 1000 * instance``, instances from 1, stuff 0; void is ``num_classes``; a crowd is instance
-  0 of a thing.
+- MMDetection: ``label + 1000 * instance``, instances from 1, stuff 0; void is ``num_classes``; a crowd is
+  instance 0 of a thing.
 - DeepLab: ``label * divisor + instance``, else as MMDetection; void is ``ignore_index * divisor``.
 
 The last two keep neither ids nor scores, and several crowd regions of a class become one.

@@ -123,10 +123,11 @@ class InstanceFusionContract(FusionContract):
 
     def test_no_instances(self) -> None:
         """Without instances there are no things, and no error."""
-        raw = with_instances(self.make_raw(), [])
-        seg = self.fuse(raw)
-        check_consistent(seg, raw)
-        assert not seg.is_thing.any()
+        for mask_form in ("crops", "logits"):
+            raw = with_instances(self.make_raw(mask_form=mask_form), [])
+            seg = self.fuse(raw)
+            check_consistent(seg, raw)
+            assert not seg.is_thing.any()
 
     def test_all_void(self) -> None:
         """A semantic map that is all void, with no instances, gives an empty result."""
