@@ -37,7 +37,7 @@ PACKAGES = ["panoptic_fusion", "panoptic_core", "panoptic_data", "panoptic_heads
 
 
 def module_names(package: str) -> dict[str, bool]:
-    """List a package's public modules in alphabetical order, and whether each is a package, without imports."""
+    """List a package's public modules in alphabetical order, and whether each is a package."""
     names = {}
     pending = [(package, list(find_spec(package).submodule_search_locations))]
     while pending:
