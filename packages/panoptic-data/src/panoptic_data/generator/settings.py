@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import Any, Literal
 
-GENERATOR_VERSION = "8"
+GENERATOR_VERSION = "9"
 """Part of every cache key; raised whenever a change alters a single byte of the output."""
 
 DEFAULT_SIZE = (160, 160)
@@ -36,13 +36,13 @@ class SceneSettings:
     traffic_sign: float = 1.6
     backpack: float = 0.9
     """Chance that a person seen from the side wears one; a person seen from behind does half as often."""
-    company: float = 0.15
+    company: float = 0.12
     """Chance that a person has others close by: crowded, yet separable."""
     rider: float = 0.15
     """Chance that a bicycle is ridden: a person on top of it."""
     crowd: float = 0.15
     """Chance of a group too dense to separate, annotated as one region with ``iscrowd = 1``."""
-    clutter: float = 0.35
+    clutter: float = 0.25
     """Chance of an unlabelled object (a bin, a crate, a bollard): void."""
     rim: float = 0.25
     """Chance that the bottom shows the bonnet of the car that carries the camera: void."""
@@ -52,9 +52,9 @@ class SceneSettings:
     """Smallest and largest number of trees and bushes among the things."""
     far: float = 0.04
     """Share of things placed farther away than usual: the small ones."""
-    overlap: float = 0.4
+    overlap: float = 0.3
     """A spot is taken only if nearer objects will cover at most about this share of each farther one."""
-    min_visible: float = 0.55
+    min_visible: float = 0.6
     """A thing is left out where less than this share of it would be seen."""
     min_thing_area: float = 0.003
     """A thing is left out where less than this area of it would be seen."""
