@@ -62,10 +62,11 @@ def trained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "train_cfg.val_interval": 100,
         "default_hooks.logger.interval": 1,
         "auto_scale_lr.base_batch_size": 8,
+        "optim_wrapper.optimizer.lr": 2.5e-3,
     }
     shown = _in_two_processes("train.py", "--work-dir", "run", "--auto-scale-lr", options=options)
     assert "batches of 4, on 2 x CPU" in shown
-    assert "this run has 4. It is scaled to 0.0015." in shown
+    assert "this run has 4. It is scaled to 0.00125." in shown
     assert "train  4/4 (100%)" in shown
     return tmp_path / "run"
 
