@@ -20,5 +20,9 @@ def _leave(namespace: dict) -> None:
 
 
 pytest_collect_file = Sybil(
-    parsers=[PythonCodeBlockParser(), SkipParser()], patterns=["*.md"], setup=_enter, teardown=_leave
+    parsers=[PythonCodeBlockParser(), SkipParser()],
+    path=str(Path(__file__).parents[1]),  # the README files, too
+    patterns=["*.md", "**/*.md"],
+    setup=_enter,
+    teardown=_leave,
 ).pytest()
