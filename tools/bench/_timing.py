@@ -14,6 +14,7 @@ def interleaved(
     *,
     repeats: int = 15,
     warm_up: int = 2,
+    settle: int = 0,
     clock: Callable[[], float] = time.perf_counter,
 ) -> list[float]:
     """Time calls that take turns, so that other load on the machine meets all of them alike.
@@ -22,6 +23,9 @@ def interleaved(
         calls: What to time, without arguments.
         repeats: Timed rounds; each call runs once a round.
         warm_up: Rounds before them that are not timed.
+        settle: Calls that are not timed at the beginning of each turn: where inputs come out of the step
+        before
+            (a decoder, a fusion), the caches hold them, and not what the other side left there.
         clock: Wall time by default; ``time.thread_time`` where both sides use one thread: other load on the
             machine then does not count, which would hit long calls more often than short ones.
 
@@ -31,6 +35,8 @@ def interleaved(
     spent: list[list[float]] = [[] for _ in calls]
     for turn in range(-warm_up, repeats):
         for call, times in zip(calls, spent, strict=True):
+            for _ in range(settle):
+                call()
             _wait_for_gpu()
             start = clock()
             call()

@@ -86,6 +86,7 @@ def _core_row(table: Table, work: str, salt: float, bar: float | None, repeats: 
     slow, fast = interleaved(
         [partial(literal_core, pred, truth), partial(count_segments, pred, truth, _CLASSES)],
         repeats=repeats,
+        settle=2,
         clock=time.thread_time,
     )
     note = f"{len(truth)} segments, counts identical: {'yes' if same else 'NO'}"
