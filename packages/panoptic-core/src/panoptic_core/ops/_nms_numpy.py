@@ -14,8 +14,10 @@ import numpy.typing as npt
 
 _Floats = npt.NDArray[np.floating]
 _Ints = npt.NDArray[np.int64]
+_Bools = npt.NDArray[np.bool_]
 
-_BLOCK = 64  # rows of one matrix of overlaps: it stays in the second-level cache
+_BLOCK = 64  # rows and
+_WIDTH = 512  # columns of the pairs that are looked at together: four such matrices stay in the cache
 _LATER = np.triu(np.ones((_BLOCK, _BLOCK), dtype=bool), 1)
 _MAX_PAIRS = 1 << 23  # overlapping pairs that a sweep may hold
 
@@ -36,10 +38,9 @@ def suppress(ordered: _Floats, iou_threshold: float, offset: int) -> _Ints:
     kept = []
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         boxes = _with_areas(ordered, offset)
-        scratch = np.empty((2, 2 * _BLOCK * rank.size), ordered.dtype)
         while rank.size:
             size = min(_BLOCK, rank.size)
-            suppresses = _overlap(boxes[:, :size], boxes, offset, scratch) > threshold  # (size, n)
+            suppresses = _overlaps(boxes[:, :size], boxes, threshold, offset)  # (size, n)
             keep = _settle(suppresses[:, :size] & _LATER[:size, :size])
             kept.append(rank[:size][keep])
             if rank.size == size:
@@ -47,7 +48,7 @@ def suppress(ordered: _Floats, iou_threshold: float, offset: int) -> _Ints:
             left = np.flatnonzero(np.logical_not(suppresses[keep, size:].any(axis=0))) + size
             boxes, rank = boxes.take(left, axis=1), rank[left]
             if len(kept) == 1 and rank.size > 2 * _BLOCK and threshold >= 0:
-                swept = _sweep(boxes, threshold, offset, scratch)
+                swept = _sweep(boxes, threshold, offset)
                 if swept is not None:
                     kept.append(rank[swept])
                     break
@@ -60,25 +61,30 @@ def _with_areas(ordered: _Floats, offset: int) -> _Floats:
     return np.concatenate([ordered, areas[None]])  # (5, N)
 
 
-def _overlap(rows: _Floats, columns: _Floats, offset: int, scratch: _Floats) -> _Floats:
-    """IoU of every pair, ``(5, m)`` and ``(5, n)`` to ``(m, n)``, a view into ``scratch``."""
+def _overlaps(rows: _Floats, columns: _Floats, threshold: np.floating, offset: int) -> _Bools:
+    """Say of every pair whether its IoU is above the threshold, ``(5, m)`` and ``(5, n)`` to ``(m, n)``."""
     num, width = rows.shape[1], columns.shape[1]
-    extent, other = scratch[:, : 2 * num * width].reshape(2, 2, num, width)  # of x and y
-    np.minimum(rows[2:4, :, None], columns[2:4, None], out=extent)
-    np.maximum(rows[:2, :, None], columns[:2, None], out=other)
-    np.subtract(extent, other, out=extent)
-    if offset:
-        np.add(extent, offset, out=extent)
-    np.maximum(extent, np.zeros(width, dtype=scratch.dtype), out=extent)  # a row is faster than a number here
-    inter, union = extent[0], other[0]
-    np.multiply(inter, extent[1], out=inter)
-    np.add(rows[4, :, None], columns[4], out=union)
-    np.subtract(union, inter, out=union)
-    np.divide(inter, union, out=inter)
-    return inter
+    above = np.empty((num, width), dtype=bool)
+    scratch = np.empty(4 * num * min(width, _WIDTH), dtype=rows.dtype)
+    for begin in range(0, width, _WIDTH):
+        part = columns[:, begin : begin + _WIDTH]
+        extent, other = scratch[: 4 * num * part.shape[1]].reshape(2, 2, num, -1)  # of x and y
+        np.minimum(rows[2:4, :, None], part[2:4, None], out=extent)
+        np.maximum(rows[:2, :, None], part[:2, None], out=other)
+        np.subtract(extent, other, out=extent)
+        if offset:
+            np.add(extent, offset, out=extent)
+        np.maximum(extent, np.zeros_like(part[0]), out=extent)  # a row of zeros is faster here than a zero
+        inter, union = extent[0], other[0]
+        np.multiply(inter, extent[1], out=inter)
+        np.add(rows[4, :, None], part[4], out=union)
+        np.subtract(union, inter, out=union)
+        np.divide(inter, union, out=inter)
+        np.greater(inter, threshold, out=above[:, begin : begin + _WIDTH])
+    return above
 
 
-def _settle(among: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+def _settle(among: _Bools) -> _Bools:
     """Find the greedy choice: ``among[i, j]`` says that ``i`` would suppress the later ``j``."""
     keep = np.ones(len(among), dtype=bool)
     while True:
@@ -88,7 +94,7 @@ def _settle(among: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
         keep = settled
 
 
-def _sweep(boxes: _Floats, threshold: np.floating, offset: int, scratch: _Floats) -> _Ints | None:
+def _sweep(boxes: _Floats, threshold: np.floating, offset: int) -> _Ints | None:
     """:func:`suppress` by sweeping along one axis, or None if it would not pay."""
     num = boxes.shape[1]
     starts = np.arange(0, num, _BLOCK)
@@ -109,8 +115,8 @@ def _sweep(boxes: _Floats, threshold: np.floating, offset: int, scratch: _Floats
     boxes = boxes.take(order, axis=1)
     winners, losers, total = [], [], 0
     for begin, stop in zip(starts.tolist(), end.tolist(), strict=True):
-        overlap = _overlap(boxes[:, begin : begin + _BLOCK], boxes[:, begin:stop], offset, scratch)
-        row, column = np.divmod(np.flatnonzero(overlap > threshold), stop - begin)
+        above = _overlaps(boxes[:, begin : begin + _BLOCK], boxes[:, begin:stop], threshold, offset)
+        row, column = np.divmod(np.flatnonzero(above), stop - begin)
         once = column > row
         first, second = order[row[once] + begin], order[column[once] + begin]
         winners.append(np.minimum(first, second))

@@ -12,7 +12,7 @@ from panoptic_core.ops._row_sums import index_dtype
 
 MAX_TAPS = 1 << 22  # taps in one table: 16 MB of indices and as much of weights
 _MAX_GRID = 1 << 20  # points a bin and axis: boxes of a million pixels and more
-_GROUP_COST = 2_000_000  # what one more group of boxes costs, in numbers summed
+_GROUP_COST = 4_000_000  # what one more group of boxes costs, in numbers summed
 _TAP_COST = 32  # what a tap costs whatever the channels, in numbers summed
 
 

@@ -56,10 +56,10 @@ def nms(boxes: Tensor, scores: Tensor, iou_threshold: float, offset: int = 0) ->
         kept: Tensor = ops.nms(boxes, scores.to(boxes.dtype), iou_threshold)
         return kept
     order = torch.sort(scores, descending=True, stable=True).indices
-    ordered = boxes.t()[:, order]  # (4, N)
-    if boxes.device.type == "cpu":
-        return order[torch.from_numpy(suppress(ordered.contiguous().numpy(), iou_threshold, offset))]
-    return order[suppress_by_blocks(ordered, iou_threshold, offset)]
+    if boxes.device.type != "cpu":
+        return order[suppress_by_blocks(boxes.t()[:, order], iou_threshold, offset)]
+    ranked = order.numpy()  # from here on in numpy: torch's indexing wakes threads even for few boxes
+    return torch.from_numpy(ranked[suppress(boxes.numpy().T.take(ranked, axis=1), iou_threshold, offset)])
 
 
 def suppress_by_blocks(ordered: Tensor, iou_threshold: float, offset: int, block: int = _BLOCK) -> Tensor:
