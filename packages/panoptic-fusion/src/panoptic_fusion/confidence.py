@@ -1,8 +1,8 @@
 """Fusion by confidence: the heuristic of Kirillov et al., Panoptic Segmentation, CVPR 2019.
 
-arXiv:1801.00868, section 6.2. Where the paper leaves numbers open, the rules and defaults are those of its
-authors' public evaluation kit: score >= 0.5, at most half of a mask covered by earlier instances, stuff from
-64 x 64 pixels.
+arXiv:1801.00868, "Machine Performance Baselines". Where the paper leaves numbers open, the rules and defaults
+are those of its authors' public evaluation kit: score >= 0.5, at most half of a mask covered by earlier
+instances, stuff from 64 x 64 pixels.
 """
 
 import torch

@@ -1,6 +1,6 @@
 """What a panoptic map is: a map of segment ids and one row of facts for each segment.
 
-The definition is Kirillov et al.'s (Panoptic Segmentation, CVPR 2019, arXiv:1801.00868, section 3.1): every
+The definition is Kirillov et al.'s (Panoptic Segmentation, CVPR 2019, arXiv:1801.00868, section 3): every
 pixel belongs to at most one segment, every segment has one class, pixels without a segment are void.
 """
 

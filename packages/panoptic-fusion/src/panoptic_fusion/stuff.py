@@ -15,8 +15,8 @@ def drop_small_stuff(
     Args:
         seg: A panoptic map.
         area_limit: Pixels; stuff with fewer goes. 0 and 1 keep everything.
-        connected: Judge each connected region of a stuff segment by itself (OANet, arXiv:1903.05027, section
-            4.1) instead of the whole segment.
+        connected: Judge each connected region of a stuff segment by itself (as OANet does,
+            arXiv:1903.05027) instead of the whole segment.
         connectivity: 8 (edges and corners join) or 4, for `connected`.
 
     Returns:
