@@ -1,6 +1,10 @@
-"""Which pixels, with which weights, make up each bin of RoIAlign."""
+"""Which pixels, with which weights, make up each bin of RoIAlign.
 
-from collections.abc import Callable, Iterator
+The tables are made on the host, in numpy: they are small beside the map, and torch would wake threads (or start
+dozens of kernels) for each of the many steps.
+"""
+
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,7 +12,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from panoptic_core.ops._row_sums import index_dtype
+_Floats = npt.NDArray[np.floating]
+_Ints = npt.NDArray[np.integer]
 
 MAX_TAPS = 1 << 22  # taps in one table: 16 MB of indices and as much of weights
 _MAX_GRID = 1 << 20  # points a bin and axis: boxes of a million pixels and more
@@ -28,9 +33,9 @@ class RoIGeometry:
 
 @dataclass(frozen=True)
 class RoIBags:
-    """A rectangular table of bags: box by box, bin by bin, ``B = k * P * Q`` rows of ``T`` taps."""
+    """A rectangular table of bags, box by box and bin by bin: ``B = k * P * Q`` rows of ``T`` taps; on the host."""
 
-    boxes: Tensor  # (k,) which boxes
+    boxes: Tensor  # (k,) int64, which boxes
     index: Tensor  # (B, T) int32 or int64, rows of the (N * H * W, C) pixels
     weight: Tensor  # (B, T)
 
@@ -41,10 +46,10 @@ def roi_bags(
     """Yield the tables that together cover all boxes once.
 
     Args:
-        rois: ``(K, 5)``, image index and xyxy.
+        rois: ``(K, 5)``, image index and xyxy, on any device.
         input_shape: ``(N, C, H, W)``.
         geometry: The numbers of the operator.
-        dtype: Type of the weights.
+        dtype: Type of the weights, float32 or float64.
 
     Yields:
         Tables of at most 4 million taps (or one box).
@@ -52,43 +57,42 @@ def roi_bags(
     if not len(rois):
         return
     num_maps, channels, height, width = input_shape
-    rois = rois.detach().to(torch.float64 if rois.dtype == torch.float64 else dtype)
-    image = rois[:, 0].to(index_dtype(num_maps * height * width))
-    shift = 0.5 if geometry.aligned else 0.0
-    start = rois[:, 1:3] * geometry.spatial_scale - shift  # (K, 2) x, y
-    extent = rois[:, 3:5] * geometry.spatial_scale - shift - start
-    if not geometry.aligned:
-        extent = extent.clamp(min=1)
-    finite = (start.isfinite() & extent.isfinite()).all(1, keepdim=True)
-    start, extent = start.where(finite, 0), extent.where(finite, 0)
-    step = extent / extent.new_tensor(geometry.bins[::-1])  # size of a bin
-    if geometry.sampling_ratio > 0:
-        grid = torch.full_like(step, geometry.sampling_ratio)
-    else:
-        grid = step.ceil().clamp_(0, _MAX_GRID)
-    grid *= finite  # no points, hence zeros
-    lines = torch.stack([start, step, grid])  # (3, K, 2)
-    points = grid.cpu().numpy().astype(np.int64)
-    for group in _groups(np.minimum(points, 2 * np.array([width, height]) + 8), geometry.bins, channels):
-        boxes, most = torch.from_numpy(group).to(rois.device), points[group].max(0).tolist()
-        part = lines[:, boxes]
-        column, along = _axis_taps(part[..., 0], geometry.bins[1], width, most[0], dtype)
-        row, down = _axis_taps(part[..., 1], geometry.bins[0], height, most[1], dtype)
+    kind = np.float64 if dtype == torch.float64 else np.float32
+    host = rois.detach().to("cpu", torch.float64 if rois.dtype == torch.float64 else dtype).numpy()
+    image = host[:, 0].astype(np.int32 if num_maps * height * width < 2**31 else np.int64)
+    lines = _lines(host[:, 1:], geometry)
+    points = lines[2].astype(np.int64)  # (K, 2)
+    for boxes in _groups(np.minimum(points, 2 * np.array([width, height]) + 8), geometry.bins, channels):
+        part, most = lines[:, boxes], points[boxes].max(0).tolist()
+        column, along = _axis_taps(part[..., 0], geometry.bins[1], width, most[0], kind)
+        row, down = _axis_taps(part[..., 1], geometry.bins[0], height, most[1], kind)
         row = (row + (image[boxes] * height)[:, None, None]) * width  # (k, P, Ty)
-        index = _outer(torch.add, row, column)
-        weight = _outer(torch.mul, down, along)
-        yield RoIBags(boxes, index, weight)
+        index = row[:, :, None, :, None] + column[:, None, :, None, :].astype(row.dtype)
+        weight = down[:, :, None, :, None] * along[:, None, :, None, :]  # (k, P, Q, Ty, Tx)
+        shape = (-1, row.shape[2] * column.shape[2]) if index.size else (index[..., 0, 0].size, 0)
+        tables = (torch.from_numpy(table.reshape(shape)) for table in (index, weight))
+        yield RoIBags(torch.from_numpy(boxes), *tables)
 
 
-def _outer(combine: Callable[[Tensor, Tensor], Tensor], down: Tensor, across: Tensor) -> Tensor:
-    """Combine ``(k, P, Ty)`` and ``(k, Q, Tx)`` to ``(k * P * Q, Ty * Tx)``."""
-    rows, columns = down.shape[2], across.shape[2]
-    down = down[:, :, :, None].expand(-1, -1, -1, columns).flatten(2)  # (k, P, Ty * Tx)
-    across = across[:, :, None, :].expand(-1, -1, rows, -1).flatten(2)  # (k, Q, Ty * Tx)
-    return combine(down[:, :, None], across[:, None]).flatten(0, 2)
+def _lines(boxes: _Floats, geometry: RoIGeometry) -> _Floats:
+    """Where boxes begin, the size of a bin, the points in a bin: ``(K, 4)`` xyxy to ``(3, K, 2)`` for x and y."""
+    shift = boxes.dtype.type(0.5 if geometry.aligned else 0.0)
+    scale = boxes.dtype.type(geometry.spatial_scale)
+    with np.errstate(invalid="ignore", over="ignore"):
+        start = boxes[:, :2] * scale - shift
+        extent = boxes[:, 2:] * scale - shift - start
+        if not geometry.aligned:
+            extent = np.maximum(extent, 1)
+    finite = (np.isfinite(start) & np.isfinite(extent)).all(1, keepdims=True)
+    start, extent = np.where(finite, start, 0), np.where(finite, extent, 0)
+    step = extent / np.array(geometry.bins[::-1], dtype=boxes.dtype)
+    grid = np.full_like(step, geometry.sampling_ratio)
+    if geometry.sampling_ratio <= 0:
+        grid = np.clip(np.ceil(step), 0, _MAX_GRID)
+    return np.stack([start, step, grid * finite])  # no points, hence zeros, where a box is not finite
 
 
-def _axis_taps(lines: Tensor, bins: int, size: int, most: int, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+def _axis_taps(lines: _Floats, bins: int, size: int, most: int, kind: type) -> tuple[_Ints, _Floats]:
     """Merge the points of each bin along one axis into weights of pixels.
 
     Args:
@@ -96,39 +100,43 @@ def _axis_taps(lines: Tensor, bins: int, size: int, most: int, dtype: torch.dtyp
         bins: Bins ``P``.
         size: Pixels of the map along this axis.
         most: The largest number of points.
-        dtype: Type of the weights.
+        kind: Type of the weights.
 
     Returns:
         ``(k, P, T)`` int32 pixels in ``[0, size)`` and their weights.
     """
     start, step, grid = lines
-    begin = start[:, None] + torch.arange(bins, device=start.device) * step[:, None]  # (k, P)
-    share = 1 / grid.clamp(min=1)
-    pitch = step * share  # distance of two points
-    number = torch.arange(most, device=start.device)  # (S,)
+    begin = start[:, None] + np.arange(bins, dtype=lines.dtype) * step[:, None]  # (k, P)
+    divisor = np.maximum(grid, 1)
+    pitch = step / divisor  # distance of two points
+    number = np.arange(most, dtype=lines.dtype)  # (S,)
     if most > 2 * size + 8:  # a bin far larger than the map: only the points near it, (k, P, S)
         most = min(most, int((size + 4) / max(float(pitch[grid > 1].min()), 1e-6)) + 2)
-        skipped = ((-2 - begin) / pitch[:, None]).nan_to_num_(0, 0, 0).floor_().clamp_(min=0)
-        number = skipped[:, :, None] + number[:most]
-    point = begin[:, :, None] + (number + 0.5) * step[:, None, None] / grid.clamp(min=1)[:, None, None]
+        skipped = np.floor((-2 - begin) / np.maximum(pitch, 1e-6)[:, None])
+        number = np.maximum(skipped, 0)[:, :, None] + number[:most]
+    point = (
+        begin[:, :, None] + (number + lines.dtype.type(0.5)) * step[:, None, None] / divisor[:, None, None]
+    )
     inside = (point >= -1) & (point <= size) & (number < grid[:, None, None])
-    point = point.clamp_(0, size - 1)
-    low = point.floor().clamp_(max=max(size - 2, 0))  # (k, P, S)
-    total = (inside * share[:, None, None]).to(dtype)
-    high_weight = total * (point - low).to(dtype)
+    point = np.clip(point, 0, size - 1)
+    low = np.minimum(np.floor(point), max(size - 2, 0))  # (k, P, S)
+    total = (inside / divisor[:, None, None]).astype(kind)
+    high_weight = total * (point - low).astype(kind)
     low_weight = total - high_weight
-    low = low.to(torch.int64)
-    reach = float(pitch.max()) * max(most - 1, 0) if pitch.numel() else 0.0
+    low = low.astype(np.int32)
+    reach = float(pitch.max()) * max(most - 1, 0)
     taps = size if reach >= size else min(int(np.ceil(reach)) + 2, size)
     if taps >= 2 * most:  # points further apart than a pixel: nothing to merge
-        index = torch.cat([low, low + 1], 2).clamp_(max=size - 1)
-        return index.to(torch.int32), torch.cat([low_weight, high_weight], 2)
-    base = low.amin(2, keepdim=True).clamp_(max=size - taps)  # (k, P, 1)
-    place = (low - base).clamp_(max=max(taps - 2, 0))
-    weight = torch.zeros(*begin.shape, taps + 1, dtype=dtype, device=start.device)
-    weight.scatter_add_(2, place, low_weight).scatter_add_(2, place + 1, high_weight)
-    index = base + torch.arange(taps, device=start.device)
-    return index.to(torch.int32), weight[:, :, :taps]  # the last slot only serves maps of one pixel
+        index = np.concatenate([low, np.minimum(low + 1, size - 1)], 2)
+        return index, np.concatenate([low_weight, high_weight], 2)
+    base = np.minimum(low.min(2, keepdims=True), size - taps)  # (k, P, 1)
+    place = np.minimum(low - base, max(taps - 2, 0))
+    place += np.arange(begin.size, dtype=np.int32).reshape(*begin.shape, 1) * (taps + 1)
+    slots = begin.size * (taps + 1)  # one more a bin than there are taps: it only serves maps of one pixel
+    weight = np.bincount(place.ravel(), low_weight.ravel(), slots)
+    weight += np.bincount(place.ravel() + 1, high_weight.ravel(), slots)
+    index = base + np.arange(taps, dtype=np.int32)
+    return index, weight.reshape(*begin.shape, taps + 1)[:, :, :taps].astype(kind)
 
 
 def _groups(

@@ -13,6 +13,7 @@ merged into one *tap* a pixel, the outer product of the two axes gives the bag o
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
@@ -110,8 +111,9 @@ def roi_align_forward(
     if out.numel():
         pixels = input.permute(0, 2, 3, 1).to(dtype).flatten(0, 2)  # (N * H * W, C)
         for bags in roi_bags(rois, input.shape, geometry, dtype):
-            sums = sum_rows(pixels, bags.index, bags.weight).view(-1, *geometry.bins, channels)
-            out[bags.boxes] = sums.permute(0, 3, 1, 2).to(out.dtype)
+            index, weight = bags.index.to(input.device), bags.weight.to(input.device)
+            sums = sum_rows(pixels, index, weight).view(-1, *geometry.bins, channels)
+            out[bags.boxes.to(input.device)] = sums.permute(0, 3, 1, 2).to(out.dtype)
     return out
 
 
@@ -151,21 +153,20 @@ def roi_align_backward(
 
 def _flat_tables(
     rois: Tensor, input_shape: tuple[int, ...], geometry: RoIGeometry, dtype: torch.dtype
-) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-    """Yield few large lists of taps: bag, pixel and weight, ``(M,)`` each."""
-    bins = geometry.bins[0] * geometry.bins[1]
-    tables: list[tuple[Tensor, Tensor, Tensor]] = []
+) -> Iterator[tuple[Tensor, ...]]:
+    """Yield few large lists of taps on the device of ``rois``: bag, pixel and weight, ``(M,)`` each."""
+    bins = np.arange(geometry.bins[0] * geometry.bins[1], dtype=np.int64)
+    tables: list[tuple[Tensor, ...]] = []
     for bags in roi_bags(rois, input_shape, geometry, dtype):
         if tables and sum(len(table[0]) for table in tables) + bags.index.numel() > MAX_TAPS:
-            bag, index, weight = map(torch.cat, zip(*tables, strict=True))
-            yield bag, index, weight
+            yield tuple(torch.cat(column).to(rois.device) for column in zip(*tables, strict=True))
             tables = []
-        bag = bags.boxes[:, None] * bins + torch.arange(bins, device=rois.device)
-        bag = bag.to(bags.index.dtype).view(-1, 1).expand_as(bags.index)
-        tables.append((bag.flatten(), bags.index.flatten(), bags.weight.flatten()))
+        index, weight = bags.index.numpy(), bags.weight.numpy()
+        bag = (bags.boxes.numpy()[:, None] * len(bins) + bins).reshape(-1, 1).astype(index.dtype)  # (B, 1)
+        flat = np.broadcast_to(bag, index.shape).ravel(), index.ravel(), weight.ravel()
+        tables.append(tuple(torch.from_numpy(column) for column in flat))
     if tables:
-        bag, index, weight = map(torch.cat, zip(*tables, strict=True))
-        yield bag, index, weight
+        yield tuple(torch.cat(column).to(rois.device) for column in zip(*tables, strict=True))
 
 
 def _positional(geometry: RoIGeometry) -> tuple[tuple[int, int], float, int, bool]:
