@@ -12,6 +12,13 @@ from panoptic_fusion.encodings import (
     segmentation_to_mmdet,
 )
 from panoptic_fusion.mask_guidance import fuse_by_mask_guidance
+from panoptic_fusion.merging import (
+    average_centers,
+    average_semantics,
+    flip_raw_outputs,
+    merge_raw_outputs,
+    resize_raw_outputs,
+)
 from panoptic_fusion.nms import mask_nms, nms
 from panoptic_fusion.raw_outputs import RawOutputs
 from panoptic_fusion.regions import connected_components, segment_boxes
@@ -24,18 +31,23 @@ __all__ = [
     "PanopticSegmentation",
     "RawOutputs",
     "Segment",
+    "average_centers",
+    "average_semantics",
     "coco_to_segmentation",
     "colorize",
     "connected_components",
     "deeplab_to_segmentation",
     "default_palette",
     "drop_small_stuff",
+    "flip_raw_outputs",
     "fuse_by_confidence",
     "fuse_by_mask_guidance",
     "label_map_from_logits",
     "mask_nms",
+    "merge_raw_outputs",
     "mmdet_to_segmentation",
     "nms",
+    "resize_raw_outputs",
     "segment_boxes",
     "segmentation_to_coco",
     "segmentation_to_deeplab",
