@@ -146,8 +146,8 @@ def _decode_crop(rle: RLE) -> tuple[NDArray[np.bool_], tuple[int, int, int, int]
     counts = _run_lengths(rle["counts"])
     if counts.size == 0 or counts.min() < 0 or counts.sum() != height * width:
         msg = (
-            f"Expected the counts of an RLE to fill its size {height} x {width} = {height * width} pixels, got "
-            f"{counts.sum()}. The file is cut off, or its size (height, width) is swapped."
+            f"Expected the counts of an RLE to fill its size {height} x {width} = {height * width} pixels, "
+            f"got {counts.sum()}. The file is cut off, or its size (height, width) is swapped."
         )
         raise ValueError(msg)
     edges = counts.cumsum()
@@ -173,8 +173,8 @@ def _run_lengths(counts: bytes | str) -> NDArray[np.int64]:
 
     pycocotools leaves memory uninitialised where the runs end early, so it cannot be asked.
     """
-    codes = np.frombuffer(counts.encode() if isinstance(counts, str) else counts, dtype=np.uint8)
-    codes = codes.astype(np.int64) - 48
+    text = counts.encode() if isinstance(counts, str) else counts
+    codes = np.frombuffer(text, dtype=np.uint8).astype(np.int64) - 48
     last = (codes & 32) == 0  # the last character of each run
     if codes.size == 0 or codes.min() < 0 or codes.max() > 63 or not last[-1]:
         msg = f"Expected the counts of an RLE in COCO's compressed form, got {counts[:40]!r}."
@@ -185,7 +185,7 @@ def _run_lengths(counts: bytes | str) -> NDArray[np.int64]:
         msg = f"Expected the counts of an RLE below 2**63, got {counts[:40]!r}."
         raise ValueError(msg)
     place = np.arange(codes.size) - np.repeat(begins, ends - begins + 1)
-    values = np.add.reduceat((codes & 31) << (5 * place), begins)
+    values: NDArray[np.int64] = np.add.reduceat((codes & 31) << (5 * place), begins)
     values -= np.where(codes[ends] & 16, np.int64(1) << (5 * (ends - begins + 1)), 0)
     values[1::2] = values[1::2].cumsum()
     values[2::2] = values[2::2].cumsum()  # the first run stands by itself

@@ -3,6 +3,7 @@
 from panoptic_core.metrics.average_precision import APResult, Detections, GroundTruth, coco_ap
 from panoptic_core.metrics.confusion import IoUResult, confusion_matrix, mean_iou
 from panoptic_core.metrics.panoptic_quality import (
+    CountsSum,
     Matches,
     PQCounts,
     SegmentTable,
@@ -15,6 +16,7 @@ from panoptic_core.metrics.pq_summary import PQClass, PQGroup, PQResult, summari
 
 __all__ = [
     "APResult",
+    "CountsSum",
     "Detections",
     "GroundTruth",
     "IoUResult",
