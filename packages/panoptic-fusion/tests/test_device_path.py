@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import pytest
 import torch
+from torch import Tensor
 
 from panoptic_fusion import (
     BoxMasks,
@@ -11,6 +12,7 @@ from panoptic_fusion import (
     drop_small_stuff,
     fuse_by_confidence,
     fuse_by_mask_guidance,
+    fuse_by_ranking,
     mask_nms,
 )
 from panoptic_fusion.testing import example_segmentation
@@ -24,7 +26,7 @@ def other_device(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
         for module in ("_canvas", "_instances"):
             monkeypatch.setattr(f"panoptic_fusion.{module}.on_host", lambda values: values)
         monkeypatch.setattr("panoptic_fusion.paste._float32_products_are_exact", lambda device: False)
-        for module in ("_windows", "_id_maps", "_canvas", "paste"):
+        for module in ("_windows", "_id_maps", "_canvas", "paste", "ranking"):
             monkeypatch.setattr(f"panoptic_fusion.{module}.is_host", lambda tensor: False)
 
     return switch
@@ -34,7 +36,14 @@ def equal(first: PanopticSegmentation, second: PanopticSegmentation) -> bool:
     return torch.equal(first.id_map, second.id_map) and first.segments == second.segments
 
 
-@pytest.mark.parametrize("fuse", [fuse_by_confidence, fuse_by_mask_guidance])
+def fuse_by_some_ranking(
+    masks: object, labels: Tensor, scores: Tensor, sem_seg: Tensor, **options: object
+) -> PanopticSegmentation:
+    ranking = torch.randn(3, *sem_seg.shape, generator=torch.Generator().manual_seed(0))
+    return fuse_by_ranking(masks, labels, scores, ranking, sem_seg, **options)
+
+
+@pytest.mark.parametrize("fuse", [fuse_by_confidence, fuse_by_mask_guidance, fuse_by_some_ranking])
 def test_fusions_give_the_same(scene: Callable, other_device: Callable[[], None], fuse: Callable) -> None:
     scenes = [scene(seed, count=18) for seed in range(4)]
     full = [one.masks.to_full(tuple(one.sem_seg.shape)) for one in scenes]

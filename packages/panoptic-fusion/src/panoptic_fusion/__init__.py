@@ -13,6 +13,7 @@ from panoptic_fusion.encodings import (
 )
 from panoptic_fusion.mask_guidance import fuse_by_mask_guidance
 from panoptic_fusion.nms import mask_nms, nms
+from panoptic_fusion.ranking import fuse_by_ranking, ranking_scores
 from panoptic_fusion.raw_outputs import RawOutputs
 from panoptic_fusion.regions import connected_components, segment_boxes
 from panoptic_fusion.segmentation import PanopticSegmentation, Segment
@@ -32,10 +33,12 @@ __all__ = [
     "drop_small_stuff",
     "fuse_by_confidence",
     "fuse_by_mask_guidance",
+    "fuse_by_ranking",
     "label_map_from_logits",
     "mask_nms",
     "mmdet_to_segmentation",
     "nms",
+    "ranking_scores",
     "segment_boxes",
     "segmentation_to_coco",
     "segmentation_to_deeplab",
