@@ -1,5 +1,6 @@
 """Saved outputs to panoptic files: the truth comes back, threads change nothing, sweeps are single runs."""
 
+import dataclasses
 import itertools
 import json
 from collections import Counter
@@ -86,6 +87,59 @@ def test_truth_comes_back(root: Path, method: str, settings: dict[str, Any], sou
     assert fused.num_segments == 3 * 6
     result = evaluate_folders(root / "gt.json", root / "out.json").result
     assert result.all.pq == result.things.pq == result.stuff.pq == 100
+
+
+def all_parts(raw: RawOutputs) -> RawOutputs:
+    """Add what other networks say: logits, which class is in front, and where centers are; crowds are void."""
+    assert raw.sem_seg is not None
+    assert raw.masks is not None
+    full = raw.masks.to_full(raw.size)
+    crowd = (raw.sem_seg < raw.num_things) & ~full.any(dim=0)
+    sem_seg = torch.where(crowd, 255, raw.sem_seg)
+    logits = 10.0 * (sem_seg == torch.arange(raw.num_classes)[:, None, None])
+    heatmap, offsets = torch.zeros(1, *raw.size), torch.zeros(2, *raw.size)
+    grid = torch.stack(torch.meshgrid(*map(torch.arange, raw.size), indexing="ij"))  # (2, H, W)
+    for mask in full:
+        center = grid[:, mask].float().mean(dim=1).round()
+        heatmap[0, int(center[0]), int(center[1])] = 1
+        offsets[:, mask] = center[:, None] - grid[:, mask]
+    return dataclasses.replace(
+        raw, sem_seg=sem_seg, ranking=logits[: raw.num_things], center_heatmap=heatmap, offsets=offsets
+    )
+
+
+@pytest.mark.parametrize("logits", [False, True], ids=["labels", "logits"])
+@pytest.mark.parametrize(
+    ("method", "settings"),
+    [
+        ("ranking", {"stuff_area": 0}),
+        ("panoptic_logits", {"stuff_area": 0}),
+        ("centers", {"stuff_area": 0, "threshold": 0.5}),
+    ],
+    ids=["ranking", "panoptic logits", "centers"],
+)
+def test_truth_comes_back_from_other_networks(
+    root: Path, method: str, settings: dict[str, Any], logits: bool
+) -> None:
+    if method not in METHODS:
+        pytest.skip(f"panoptic_fusion has no {method} here")
+    for path in (root / "exact_npz").rglob("*.npz"):
+        raw = all_parts(RawOutputs.load(path))
+        if logits:
+            assert raw.sem_seg is not None
+            channels = torch.arange(raw.num_classes)[:, None, None]
+            raw = dataclasses.replace(raw, sem_seg=None, sem_logits=10.0 * (raw.sem_seg == channels))
+        raw.save(path)
+    outputs = SavedOutputs.open(root / "gt.json", raw=root / "exact_npz")
+    if method == "panoptic_logits" and not logits:
+        with pytest.raises(PanopticFileError, match="needs semantic logits, got none"):
+            fuse_folders(outputs, root / "out.json", method=method, settings=settings)
+        return
+    fuse_folders(outputs, root / "out.json", method=method, settings=settings)
+    result = evaluate_folders(root / "gt.json", root / "out.json").result
+    assert result.things.pq == 100
+    # Where nothing is said, on crowds and void, logits give the first stuff class (the crowd is no void).
+    assert result.stuff.pq == 100 if not logits else result.stuff.pq > 95
 
 
 def imperfect(root: Path) -> SavedOutputs:

@@ -13,6 +13,13 @@ from panoptic_fusion.encodings import (
 )
 from panoptic_fusion.mask_guidance import fuse_by_mask_guidance
 from panoptic_fusion.nms import mask_nms, nms
+from panoptic_fusion.panoptic_logits import (
+    argmax_panoptic_logits,
+    dense_panoptic_logits,
+    fuse_by_panoptic_logits,
+    prune_masks,
+    resolve_classes,
+)
 from panoptic_fusion.ranking import fuse_by_ranking, ranking_scores
 from panoptic_fusion.raw_outputs import RawOutputs
 from panoptic_fusion.regions import connected_components, segment_boxes
@@ -25,20 +32,25 @@ __all__ = [
     "PanopticSegmentation",
     "RawOutputs",
     "Segment",
+    "argmax_panoptic_logits",
     "coco_to_segmentation",
     "colorize",
     "connected_components",
     "deeplab_to_segmentation",
     "default_palette",
+    "dense_panoptic_logits",
     "drop_small_stuff",
     "fuse_by_confidence",
     "fuse_by_mask_guidance",
+    "fuse_by_panoptic_logits",
     "fuse_by_ranking",
     "label_map_from_logits",
     "mask_nms",
     "mmdet_to_segmentation",
     "nms",
+    "prune_masks",
     "ranking_scores",
+    "resolve_classes",
     "segment_boxes",
     "segmentation_to_coco",
     "segmentation_to_deeplab",

@@ -76,13 +76,13 @@ class FusionMethod:
     Attributes:
         name: What ``--method`` calls it.
         function: Its name in `panoptic_fusion`.
-        inputs: Its leading arguments: parts of :class:`panoptic_core.fusing.ImageParts`.
+        inputs: The part of :class:`panoptic_core.fusing.ImageParts` that each of its arguments takes.
         more: Returns further keyword arguments, from the parts and the settings; these are no options.
     """
 
     name: str
     function: str
-    inputs: tuple[str, ...]
+    inputs: Mapping[str, str]
     more: Callable[[ImageParts, Mapping[str, Any]], Mapping[str, Any]] | None = None
 
     @property
@@ -154,8 +154,9 @@ class FusionMethod:
         keywords |= {key: value for key, value in fixed.items() if key in known}
         if self.more is not None:
             keywords |= self.more(parts, keywords)
-        needed = [parts.need(name, f"method '{self.name}'") for name in self.inputs]
-        return self.call(*needed, **keywords)
+        for argument, part in self.inputs.items():
+            keywords[argument] = parts.need(part, f"method '{self.name}'")
+        return self.call(**keywords)
 
     def check(self, settings: Mapping[str, Any]) -> None:
         """Find out on one pixel whether the function takes the settings, before files are read.
@@ -206,16 +207,22 @@ def _stuff_to_fill(parts: ImageParts, keywords: Mapping[str, Any]) -> Mapping[st
 
 def _class_scores(parts: ImageParts, keywords: Mapping[str, Any]) -> Mapping[str, Any]:
     """Centers score their instances by the voted class's probability where logits are at hand."""
-    return {"sem_logits": parts.get("sem_logits")}
+    logits = parts.get("sem_logits")
+    return {} if logits is None or len(logits) != parts.num_classes else {"sem_logits": logits}
+
+
+def _takes(*names: str, **others: str) -> Mapping[str, str]:
+    """Map arguments to the parts of the same name, and `others` to other parts."""
+    return types.MappingProxyType({name: name for name in names} | others)
 
 
 _INSTANCES = ("masks", "labels", "scores")
 _TABLE = (
-    FusionMethod("confidence", "fuse_by_confidence", (*_INSTANCES, "sem_seg")),
-    FusionMethod("mask_guidance", "fuse_by_mask_guidance", (*_INSTANCES, "sem_seg"), _stuff_to_fill),
-    FusionMethod("ranking", "fuse_by_ranking", (*_INSTANCES, "ranking", "stuff_below")),
-    FusionMethod("panoptic_logits", "fuse_by_panoptic_logits", ("sem_logits", *_INSTANCES)),
-    FusionMethod("centers", "fuse_by_centers", ("center_heatmap", "offsets", "sem_seg"), _class_scores),
+    FusionMethod("confidence", "fuse_by_confidence", _takes(*_INSTANCES, "sem_seg")),
+    FusionMethod("mask_guidance", "fuse_by_mask_guidance", _takes(*_INSTANCES, "sem_seg"), _stuff_to_fill),
+    FusionMethod("ranking", "fuse_by_ranking", _takes(*_INSTANCES, "ranking", sem_seg="stuff_below")),
+    FusionMethod("panoptic_logits", "fuse_by_panoptic_logits", _takes(*_INSTANCES, "sem_logits")),
+    FusionMethod("centers", "fuse_by_centers", _takes("center_heatmap", "offsets", "sem_seg"), _class_scores),
 )
 
 METHODS: Mapping[str, FusionMethod] = types.MappingProxyType(
