@@ -118,7 +118,7 @@ def test_wrong_files_are_one_clear_line(root: Path, capsys: pytest.CaptureFixtur
         (["--out", "out"], "a file name that ends with .json, got out"),
         (["--out", "o.json", "--set", "score=high"], "Expected `score` to be a number, got 'high'"),
         (["--out", "o.json", "--set", "score=0.1,0.2"], "one value of `score` in --set, got several"),
-        (["--out", "o.json", "--set", "overlap=2"], "Expected `overlap_threshold` to be a number in [0, 1], got 2.0"),
+        (["--out", "o.json", "--set", "overlap=2"], "`overlap_threshold` to be a number in [0, 1], got 2.0"),
         (["--out", "o.json", "--set", "guidance=1"], "setting of method 'confidence' (score, overlap,"),
         (["--out", "o.json", "--method", "affinity"], "feature maps of the network, which saved outputs"),
         (["--out", "o.json", "--json", "t.json"], "expected --json with --sweep only"),
