@@ -1,6 +1,18 @@
 """Every way to make a panoptic map: exact, fast, on its own (NumPy and PyTorch only)."""
 
 from panoptic_fusion.box_masks import BoxMasks
+from panoptic_fusion.centers import (
+    Centers,
+    CenterTargets,
+    Votes,
+    encode_centers,
+    find_centers,
+    fuse_by_centers,
+    group_pixels,
+    instance_scores,
+    majority_vote,
+    objectness_at_centroids,
+)
 from panoptic_fusion.colors import colorize, default_palette, write_png
 from panoptic_fusion.confidence import fuse_by_confidence
 from panoptic_fusion.encodings import (
@@ -22,22 +34,32 @@ from panoptic_fusion.stuff import drop_small_stuff
 
 __all__ = [
     "BoxMasks",
+    "CenterTargets",
+    "Centers",
     "PanopticSegmentation",
     "RawOutputs",
     "Segment",
+    "Votes",
     "coco_to_segmentation",
     "colorize",
     "connected_components",
     "deeplab_to_segmentation",
     "default_palette",
     "drop_small_stuff",
+    "encode_centers",
+    "find_centers",
+    "fuse_by_centers",
     "fuse_by_confidence",
     "fuse_by_mask_guidance",
     "fuse_by_ranking",
+    "group_pixels",
+    "instance_scores",
     "label_map_from_logits",
+    "majority_vote",
     "mask_nms",
     "mmdet_to_segmentation",
     "nms",
+    "objectness_at_centroids",
     "ranking_scores",
     "segment_boxes",
     "segmentation_to_coco",
