@@ -1,6 +1,18 @@
 """Every way to make a panoptic map: exact, fast, on its own (NumPy and PyTorch only)."""
 
 from panoptic_fusion.box_masks import BoxMasks
+from panoptic_fusion.centers import (
+    Centers,
+    CenterTargets,
+    Votes,
+    encode_centers,
+    find_centers,
+    fuse_by_centers,
+    group_pixels,
+    instance_scores,
+    majority_vote,
+    objectness_at_centroids,
+)
 from panoptic_fusion.colors import colorize, default_palette, write_png
 from panoptic_fusion.confidence import fuse_by_confidence
 from panoptic_fusion.encodings import (
@@ -29,9 +41,12 @@ from panoptic_fusion.stuff import drop_small_stuff
 
 __all__ = [
     "BoxMasks",
+    "CenterTargets",
+    "Centers",
     "PanopticSegmentation",
     "RawOutputs",
     "Segment",
+    "Votes",
     "argmax_panoptic_logits",
     "coco_to_segmentation",
     "colorize",
@@ -40,14 +55,21 @@ __all__ = [
     "default_palette",
     "dense_panoptic_logits",
     "drop_small_stuff",
+    "encode_centers",
+    "find_centers",
+    "fuse_by_centers",
     "fuse_by_confidence",
     "fuse_by_mask_guidance",
     "fuse_by_panoptic_logits",
     "fuse_by_ranking",
+    "group_pixels",
+    "instance_scores",
     "label_map_from_logits",
+    "majority_vote",
     "mask_nms",
     "mmdet_to_segmentation",
     "nms",
+    "objectness_at_centroids",
     "prune_masks",
     "ranking_scores",
     "resolve_classes",
