@@ -41,3 +41,5 @@ model.update(predict_residual=True)
 val_evaluator = [*val_evaluator, dict(type=ThingsStuffResidual)]
 test_evaluator = val_evaluator
 custom_hooks = [*custom_hooks, dict(type=ResidualPicturesHook, num_images=8)]
+
+tta = dict(scales=[0.75, 1.0, 1.25, 1.5], flip=True)  # --tta

@@ -1,6 +1,8 @@
 """The small configs, made tiny: trained, evaluated, in stages, and on two ranks, one without targets."""
 
+import json
 import os
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +14,7 @@ from mmengine.config import Config
 
 from panoptic_core.engine.config.loading import load_config
 from panoptic_core.engine.runner import PanopticRunner
+from panoptic_heads.tascnet import TASCNet
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 
@@ -65,6 +68,48 @@ def test_a_stage_then_joint(tmp_path: Path, cache: Path) -> None:
     joint.load_or_resume()
     for (name, ours), theirs in zip(joint.model.named_parameters(), runner.model.parameters(), strict=True):
         assert torch.equal(ours, theirs), name
+
+
+def test_with_test_time_augmentation(
+    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    PanopticRunner.from_cfg(_tiny("tascnet.py", tmp_path, cache)).train()
+    script = runpy.run_path(str(CONFIGS.parent / "tools" / "test.py"))
+    out = tmp_path / "values.json"
+    tiny = [
+        *("test_dataloader.num_workers=0", "test_dataloader.persistent_workers=False"),
+        *("test_dataloader.dataset.num_images=3", "test_dataloader.dataset.size=[64,96]"),
+        *(f"test_dataloader.dataset.cache_dir={cache}", "model.backbone.base_channels=8"),
+        *("model.neck.in_channels=[8,16,32,64]", "tta.scales=[0.5,1.0]", "tta.keep_features=True"),
+    ]
+    arguments = [
+        str(tmp_path),
+        "--tta",
+        "--work-dir",
+        str(tmp_path),
+        "--json",
+        str(out),
+        "--cfg-options",
+        *tiny,
+    ]
+    monkeypatch.setattr(sys, "argv", ["test.py", str(CONFIGS / "tascnet.py"), *arguments])
+    seen: list[tuple[int, ...]] = []
+    extract = TASCNet.extract_feat
+    monkeypatch.setattr(TASCNet, "extract_feat", lambda self, x: seen.append(x.shape[2:]) or extract(self, x))
+    assert script["main"]() == 0
+    assert [tuple(size) for size in seen] == [(32, 64), (32, 64), (64, 96), (64, 96)] * 3  # 32 x 48 padded
+    assert {"panoptic/PQ", "semantic/mIoU"} <= json.loads(out.read_text()).keys()
+    monkeypatch.setattr(sys, "argv", ["test.py", str(CONFIGS / "panoptic_fpn.py"), str(tmp_path), "--tta"])
+    assert script["main"]() == 2
+    assert "Add a block such as `tta = dict(scales=" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("stage", ["things", "stuff"])
+def test_a_stage_with_test_time_augmentation(stage: str, tmp_path: Path, cache: Path) -> None:
+    cfg = _tiny("tascnet.py", tmp_path, cache)
+    cfg.model.update(stage=stage, tta={"scales": [0.5, 1.0]}, predict_residual=True)
+    cfg.train_cfg.update(max_iters=1, val_interval=1)
+    PanopticRunner.from_cfg(cfg).train()
 
 
 TWO_RANKS = """

@@ -20,3 +20,5 @@ model.update(
     roi_head=dict(bbox_head=dict(num_classes=num_things), mask_head=dict(num_classes=num_things)),
     semantic_head=dict(num_things_classes=num_things, num_stuff_classes=num_stuff),
 )
+
+tta = dict(scales=[0.75, 1.0, 1.25, 1.5], flip=True)  # --tta; section 4.2 prints no scales

@@ -24,6 +24,13 @@ from panoptic_fusion.encodings import (
     segmentation_to_mmdet,
 )
 from panoptic_fusion.mask_guidance import fuse_by_mask_guidance
+from panoptic_fusion.merging import (
+    average_centers,
+    average_semantics,
+    flip_raw_outputs,
+    merge_raw_outputs,
+    resize_raw_outputs,
+)
 from panoptic_fusion.nms import mask_nms, nms
 from panoptic_fusion.panoptic_logits import (
     argmax_panoptic_logits,
@@ -48,6 +55,8 @@ __all__ = [
     "Segment",
     "Votes",
     "argmax_panoptic_logits",
+    "average_centers",
+    "average_semantics",
     "coco_to_segmentation",
     "colorize",
     "connected_components",
@@ -57,6 +66,7 @@ __all__ = [
     "drop_small_stuff",
     "encode_centers",
     "find_centers",
+    "flip_raw_outputs",
     "fuse_by_centers",
     "fuse_by_confidence",
     "fuse_by_mask_guidance",
@@ -67,11 +77,13 @@ __all__ = [
     "label_map_from_logits",
     "majority_vote",
     "mask_nms",
+    "merge_raw_outputs",
     "mmdet_to_segmentation",
     "nms",
     "objectness_at_centroids",
     "prune_masks",
     "ranking_scores",
+    "resize_raw_outputs",
     "resolve_classes",
     "segment_boxes",
     "segmentation_to_coco",

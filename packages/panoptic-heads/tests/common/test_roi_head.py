@@ -47,10 +47,9 @@ def test_both_filters_get_the_masks_of_their_boxes(head: PanopticRoIHead) -> Non
     scores = torch.tensor(
         [[0.90, 0.01, 0.0], [0.80, 0.30, 0.0], [0.02, 0.70, 0.0]]
     )  # two classes, background
-    head._candidates = lambda features, proposals, metas: [(boxes, scores)]
     head.test_cfg = {"score_thr": 0.05, "nms": {"type": "nms", "iou_threshold": 0.7}, "max_per_img": 10}
     strict = {"score_thr": 0.01, "nms": {"type": "nms", "iou_threshold": 0.5}, "max_per_img": 4}
-    ((ap, panoptic),) = head.predict_in_boxes((), [InstanceData(bboxes=boxes)], [{}], panoptic_filter=strict)
+    ((ap, panoptic),) = head.predict_in_boxes((), [(boxes, scores)], panoptic_filter=strict)
     # IoU of RoI 0 and 1: 6 / 10 = 0.6. AP keeps both, the other filter drops the second.
     assert ap.scores.tolist() == pytest.approx([0.9, 0.8, 0.7, 0.3])
     assert ap.labels.tolist() == [0, 0, 1, 1]
@@ -61,15 +60,13 @@ def test_both_filters_get_the_masks_of_their_boxes(head: PanopticRoIHead) -> Non
 
 def test_same_filter_gives_the_same_detections(head: PanopticRoIHead) -> None:
     boxes, scores = torch.tensor([[10.0, 0.0, 18.0, 8.0]]), torch.tensor([[0.9, 0.5, 0.0]])
-    head._candidates = lambda features, proposals, metas: [(boxes, scores)]
-    ((ap, panoptic),) = head.predict_in_boxes((), [InstanceData(bboxes=boxes)], [{}])
+    ((ap, panoptic),) = head.predict_in_boxes((), [(boxes, scores)])
     assert torch.equal(ap.mask_logits, panoptic.mask_logits)
     assert torch.equal(ap.bboxes, panoptic.bboxes)
 
 
 def test_no_detection(head: PanopticRoIHead) -> None:
-    head._candidates = lambda features, proposals, metas: [(torch.zeros(0, 4), torch.zeros(0, 3))]
-    ((ap, panoptic),) = head.predict_in_boxes((), [InstanceData(bboxes=torch.zeros(0, 4))], [{}])
+    ((ap, panoptic),) = head.predict_in_boxes((), [(torch.zeros(0, 4), torch.zeros(0, 3))])
     assert len(ap) == len(panoptic) == 0
     assert ap.mask_logits.shape == (0, 1, 1)
 

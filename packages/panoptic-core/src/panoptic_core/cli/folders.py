@@ -18,7 +18,7 @@ from panoptic_core.files import (
     read_panoptic_png,
 )
 from panoptic_core.metrics import PQCounts, PQResult, SegmentTable, count_maps, sum_counts, summarize
-from panoptic_core.metrics.panoptic_quality import Mode
+from panoptic_core.metrics.matching import Mode
 
 PathLike = str | os.PathLike[str]
 

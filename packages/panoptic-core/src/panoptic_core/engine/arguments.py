@@ -42,6 +42,9 @@ def evaluation_parser() -> argparse.ArgumentParser:
     parser.add_argument("--out", metavar="FOLDER", help="write predictions: PNG files and panoptic.json")
     parser.add_argument("--pictures", type=int, default=0, metavar="N", help="draw N images")
     parser.add_argument("--json", metavar="FILE", help="write the values as JSON")
+    parser.add_argument(
+        "--tta", action="store_true", help="test-time augmentation, as the config's block `tta` says"
+    )
     return parser
 
 

@@ -2,16 +2,9 @@
 
 from panoptic_core.metrics.average_precision import APResult, Detections, GroundTruth, coco_ap
 from panoptic_core.metrics.confusion import IoUResult, confusion_matrix, mean_iou
-from panoptic_core.metrics.panoptic_quality import (
-    CountsSum,
-    Matches,
-    PQCounts,
-    SegmentTable,
-    count_maps,
-    count_segments,
-    match_segments,
-    sum_counts,
-)
+from panoptic_core.metrics.matching import Matches, Mode, SegmentTable, match_segments
+from panoptic_core.metrics.panoptic_quality import count_maps, count_segments
+from panoptic_core.metrics.pq_counts import CountsSum, PQCounts, sum_counts
 from panoptic_core.metrics.pq_summary import PQClass, PQGroup, PQResult, summarize
 
 __all__ = [
@@ -21,6 +14,7 @@ __all__ = [
     "GroundTruth",
     "IoUResult",
     "Matches",
+    "Mode",
     "PQClass",
     "PQCounts",
     "PQGroup",

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from panoptic_core.categories import CategoryTable
-from panoptic_core.metrics.panoptic_quality import PQCounts
+from panoptic_core.metrics.pq_counts import PQCounts
 
 
 @dataclass(frozen=True)

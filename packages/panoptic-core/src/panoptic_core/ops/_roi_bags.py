@@ -1,7 +1,7 @@
 """Which pixels, with which weights, make up each bin of RoIAlign.
 
-The tables are made on the host, in numpy: they are small beside the map, and torch would wake threads (or start
-dozens of kernels) for each of the many steps.
+The tables are made on the host, in numpy: they are small beside the map, and torch would wake threads
+(or start dozens of kernels) for each of the many steps.
 """
 
 from collections.abc import Iterator
@@ -33,7 +33,7 @@ class RoIGeometry:
 
 @dataclass(frozen=True)
 class RoIBags:
-    """A rectangular table of bags, box by box and bin by bin: ``B = k * P * Q`` rows of ``T`` taps; on the host."""
+    """A rectangular table of bags on the host, box by box, bin by bin: ``B = k * P * Q`` rows of ``T``."""
 
     boxes: Tensor  # (k,) int64, which boxes
     index: Tensor  # (B, T) int32 or int64, rows of the (N * H * W, C) pixels
@@ -59,15 +59,16 @@ def roi_bags(
     num_maps, channels, height, width = input_shape
     kind = np.float64 if dtype == torch.float64 else np.float32
     host = rois.detach().to("cpu", torch.float64 if rois.dtype == torch.float64 else dtype).numpy()
-    image = host[:, 0].astype(np.int32 if num_maps * height * width < 2**31 else np.int64)
+    image: _Ints = host[:, 0].astype(np.int32 if num_maps * height * width < 2**31 else np.int64)
     lines = _lines(host[:, 1:], geometry)
     points = lines[2].astype(np.int64)  # (K, 2)
     for boxes in _groups(np.minimum(points, 2 * np.array([width, height]) + 8), geometry.bins, channels):
         part, most = lines[:, boxes], points[boxes].max(0).tolist()
         column, along = _axis_taps(part[..., 0], geometry.bins[1], width, most[0], kind)
         row, down = _axis_taps(part[..., 1], geometry.bins[0], height, most[1], kind)
-        row = (row + (image[boxes] * height)[:, None, None]) * width  # (k, P, Ty)
-        index = row[:, :, None, :, None] + column[:, None, :, None, :].astype(row.dtype)
+        first_row: _Ints = image[boxes] * height
+        row = (row + first_row[:, None, None]) * width  # (k, P, Ty)
+        index: _Ints = row[:, :, None, :, None] + column[:, None, :, None, :].astype(image.dtype)
         weight = down[:, :, None, :, None] * along[:, None, :, None, :]  # (k, P, Q, Ty, Tx)
         shape = (-1, row.shape[2] * column.shape[2]) if index.size else (index[..., 0, 0].size, 0)
         tables = (torch.from_numpy(table.reshape(shape)) for table in (index, weight))
@@ -75,7 +76,7 @@ def roi_bags(
 
 
 def _lines(boxes: _Floats, geometry: RoIGeometry) -> _Floats:
-    """Where boxes begin, the size of a bin, the points in a bin: ``(K, 4)`` xyxy to ``(3, K, 2)`` for x and y."""
+    """Where boxes begin, the size of a bin, its points: ``(K, 4)`` xyxy to ``(3, K, 2)`` for x and y."""
     shift = boxes.dtype.type(0.5 if geometry.aligned else 0.0)
     scale = boxes.dtype.type(geometry.spatial_scale)
     with np.errstate(invalid="ignore", over="ignore"):

@@ -216,3 +216,20 @@ def test_everything_that_cannot_be_imported(tmp_path: Path) -> None:
     assert "LinearRL" in first
     assert "Did you mean `LinearLR`?" in first
     assert "No module named 'no_such_package'" in second
+
+
+def test_test_time_augmentation(config_file: Path, tmp_path: Path) -> None:
+    checkpoint = tmp_path / "weights.pth"
+    checkpoint.write_bytes(b"")
+    options = RunOptions(config_file, checkpoint=str(checkpoint), tta=True)
+    with pytest.raises(ConfigError, match=r"`--tta`: .* Add a block such as `tta = dict\(scales="):
+        prepare_config(options, "test")
+    config_file.write_text(config_file.read_text() + "tta = dict(scales=[0.5, 1.0])\n")
+    with pytest.raises(ConfigError, match=r"`model`: ToyDetector takes no `tta`"):
+        prepare_config(options, "test")
+    options.check = False
+    options.cfg_options = {"tta.flip": False, "tta.scales": [1.0, 2.0]}
+    cfg, _ = prepare_config(options, "test")
+    assert cfg.model.tta == {"scales": [1.0, 2.0], "flip": False}
+    options.tta = False
+    assert "tta" not in prepare_config(options, "test")[0].model

@@ -12,6 +12,7 @@ from panoptic_heads.common.semantic_losses import (
     pixel_cross_entropy,
 )
 from panoptic_heads.common.structures import NetworkOutput, RoITrainingContext, TrainingState
+from panoptic_heads.common.tta import ViewSettings
 
 __all__ = [
     "BootstrappedCrossEntropy",
@@ -27,6 +28,7 @@ __all__ = [
     "SemanticHead",
     "SumSemanticHead",
     "TrainingState",
+    "ViewSettings",
     "at_least_float32",
     "pixel_cross_entropy",
     "resize_logits",

@@ -2,8 +2,8 @@
 
 Training: features -> RPN -> RoI head and semantic head -> a method's own losses (:meth:`extra_losses`).
 
-Testing: network -> RawOutputs -> fusion -> data samples. Whatever works on raw outputs (oracles, merging of
-augmented views, saving) sits between :meth:`predict_raw` and :meth:`fuse`.
+Testing: network -> RawOutputs -> fusion -> data samples. Whatever works on raw outputs (oracles, saving) sits
+between :meth:`predict_raw` and :meth:`fuse`; augmented views are merged inside :meth:`predict_raw`.
 """
 
 from collections.abc import Callable, Sequence
@@ -21,6 +21,7 @@ from torch.nn import functional as F  # noqa: N812
 from panoptic_fusion import BoxMasks, PanopticSegmentation, RawOutputs, segmentation_to_mmdet
 from panoptic_heads.common.resize import Sizes, resize_logits, resize_winner
 from panoptic_heads.common.structures import NetworkOutput, RoITrainingContext, TrainingState
+from panoptic_heads.common.tta import ViewSettings, predict_views
 from panoptic_heads.registry import MODELS
 
 RawTransform = Callable[[RawOutputs, DetDataSample], RawOutputs]
@@ -45,6 +46,9 @@ class PanopticTwoStageDetector(TwoStageDetector):
             candidates; without it fusion gets the detections of ``rcnn``.
         data_preprocessor: As MMDetection's.
         init_cfg: As MMEngine's.
+        tta: Test-time augmentation: ``scales``, ``flip`` and more, the entries of
+            :class:`~panoptic_heads.common.tta.ViewSettings`. None: the input as it is. ``tools/test.py
+            --tta`` fills it with the config's block of that name.
 
     Attributes:
         raw_transforms: Functions of raw outputs and sample, called in order before fusion.
@@ -65,6 +69,7 @@ class PanopticTwoStageDetector(TwoStageDetector):
         test_cfg: Any = None,
         data_preprocessor: Any = None,
         init_cfg: Any = None,
+        tta: Any = None,
     ) -> None:
         # MMDetection's parts name their own parts without a scope; in another scope those would not be found.
         with DefaultScope.overwrite_default_scope("mmdet"):
@@ -82,6 +87,7 @@ class PanopticTwoStageDetector(TwoStageDetector):
             self.panoptic_fusion_head = MODELS.build(panoptic_fusion_head)
         self.raw_transforms: list[RawTransform] = []
         self.keep_sem_logits = False
+        self.tta = None if tta is None else ViewSettings.read(tta)
 
     # --- training
 
@@ -151,28 +157,47 @@ class PanopticTwoStageDetector(TwoStageDetector):
     def predict_raw(
         self, batch_inputs: Tensor, samples: list[DetDataSample], *, rescale: bool = True
     ) -> list[NetworkOutput]:
-        """Run the network alone; arguments as in :meth:`predict`."""
+        """Run the network alone, on all views if there is ``tta``; arguments as in :meth:`predict`.
+
+        A method whose network says more about an image adds it to the views' outputs in the same way.
+        """
+        sizes = [_size(each.metainfo["ori_shape" if rescale else "img_shape"]) for each in samples]
+        if self.tta is not None:
+            merged = predict_views(self, batch_inputs, samples, sizes)
+            return [
+                self._raw_output(sample.metainfo, *things, logits, Sizes(size, size, size))
+                for sample, size, (things, logits) in zip(samples, sizes, merged, strict=True)
+            ]
         features = self.extract_feat(batch_inputs)
-        metas = [sample.metainfo for sample in samples]
         detections = self.predict_things(features, samples)
         padded_size = (batch_inputs.shape[2], batch_inputs.shape[3])
-        sem_logits = self.semantic_head(features)
         return [
-            self._raw_output(meta, *found, logits, padded_size, rescale)
-            for meta, found, logits in zip(metas, detections, sem_logits, strict=True)
+            self._raw_output(meta, *things, logits, Sizes(padded_size, _size(meta["img_shape"]), size))
+            for meta, things, logits, size in zip(
+                [sample.metainfo for sample in samples],
+                detections,
+                self.semantic_head(features),
+                sizes,
+                strict=True,
+            )
         ]
 
     def predict_things(
         self, features: Sequence[Tensor], samples: list[DetDataSample]
     ) -> list[tuple[InstanceData, InstanceData]]:
         """Return each image's detections for average precision and those for fusion, in input pixels."""
-        proposals = self.rpn_head.predict(features, samples, rescale=False)
         return self.roi_head.predict_in_boxes(
             features,
-            proposals,
-            [sample.metainfo for sample in samples],
+            self.predict_candidates(features, samples),
             panoptic_filter=self.test_cfg.get("panoptic"),
         )
+
+    def predict_candidates(
+        self, features: Sequence[Tensor], samples: list[DetDataSample]
+    ) -> list[tuple[Tensor, Tensor]]:
+        """Return each image's boxes and class probabilities before any filter, in input pixels."""
+        proposals = self.rpn_head.predict(features, samples, rescale=False)
+        return self.roi_head.candidates(features, proposals, [sample.metainfo for sample in samples])
 
     def fuse(self, raw: RawOutputs) -> PanopticSegmentation:
         """Apply the fusion of the config."""
@@ -197,12 +222,10 @@ class PanopticTwoStageDetector(TwoStageDetector):
         for_ap: InstanceData,
         for_fusion: InstanceData,
         sem_logits: Tensor,
-        padded_size: tuple[int, int],
-        rescale: bool,
+        sizes: Sizes,
     ) -> NetworkOutput:
         """Bring one image's outputs to the resolution of the result."""
-        image_size = _size(meta["img_shape"])
-        size = _size(meta["ori_shape"]) if rescale else image_size
+        image_size, size = _size(meta["img_shape"]), sizes.output
         factors = (size[1] / image_size[1], size[0] / image_size[0])
         head = self.semantic_head
         raw = RawOutputs(
@@ -213,7 +236,6 @@ class PanopticTwoStageDetector(TwoStageDetector):
             labels=for_fusion.labels,
             scores=for_fusion.scores,
         )
-        sizes = Sizes(padded=padded_size, image=image_size, output=size)
         if self.keep_sem_logits or self.panoptic_fusion_head.needs_sem_logits:
             raw.sem_logits = resize_logits(sem_logits.float(), sizes)
             winner = raw.sem_logits.argmax(dim=0)

@@ -4,7 +4,8 @@ The network is MMDetection's. What is added: training returns what a method's ow
 boxes twice, once for average precision and once for fusion; masks stay in their boxes.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -19,6 +20,9 @@ from torch import Tensor
 
 from panoptic_heads.common.structures import RoITrainingContext
 from panoptic_heads.registry import MODELS
+
+MaskPredictor = Callable[[Sequence[Tensor], Sequence[Tensor]], Sequence[Tensor]]
+"""From each image's boxes and labels to its mask logits ``(K, M, M)``."""
 
 
 @MODELS.register_module()
@@ -96,17 +100,15 @@ class PanopticRoIHead(StandardRoIHead):
     def predict_in_boxes(
         self,
         features: Sequence[Tensor],
-        proposals: list[InstanceData],
-        metas: list[dict[str, Any]],
+        candidates: Sequence[tuple[Tensor, Tensor]],
         *,
         panoptic_filter: Any = None,
     ) -> list[tuple[InstanceData, InstanceData]]:
-        """Detect, filter twice, and predict masks once for the boxes that either filter kept.
+        """Filter candidates twice, and predict masks once for the boxes that either filter kept.
 
         Args:
             features: The pyramid's levels.
-            proposals: The RPN's boxes for each image.
-            metas: Meta data of each image, with ``img_shape``.
+            candidates: From :meth:`candidates`.
             panoptic_filter: The filter of the boxes that fusion gets: ``score_thr``, ``nms``, ``max_per_img``
                 as in ``test_cfg``. None: fusion gets the boxes that average precision gets.
 
@@ -115,29 +117,23 @@ class PanopticRoIHead(StandardRoIHead):
             pixels of the network's input, ``scores`` (n,), ``labels`` (n,), ``mask_logits`` (n, M, M), by
             falling score.
         """
-        kept = []
-        for boxes, scores in self._candidates(features, proposals, metas):
-            ap = _filter_boxes(boxes, scores, self.test_cfg)
-            panoptic = ap if panoptic_filter is None else _filter_boxes(boxes, scores, panoptic_filter)
-            kept.append((ap, panoptic))
-        return self._add_masks(features, kept)
+        kept = self.filter_candidates(candidates, panoptic_filter=panoptic_filter)
+        return self.add_masks(kept, partial(self.mask_logits_in_boxes, features))
 
-    def _sample(
-        self, features: Sequence[Tensor], proposals: list[InstanceData], samples: list[DetDataSample]
-    ) -> list[SamplingResult]:
-        targets, ignored, _ = unpack_gt_instances(samples)
-        results = []
-        for i, proposal in enumerate(proposals):
-            proposal.priors = proposal.pop("bboxes")
-            assigned = self.bbox_assigner.assign(proposal, targets[i], ignored[i])
-            level_features = [level[i][None] for level in features]
-            results.append(self.bbox_sampler.sample(assigned, proposal, targets[i], feats=level_features))
-        return results
-
-    def _candidates(
+    def candidates(
         self, features: Sequence[Tensor], proposals: list[InstanceData], metas: list[dict[str, Any]]
     ) -> list[tuple[Tensor, Tensor]]:
-        """Return every RoI's boxes ``(R, 4 T)`` or ``(R, 4)`` and class probabilities ``(R, T + 1)``."""
+        """Regress and score the proposals.
+
+        Args:
+            features: The pyramid's levels.
+            proposals: The RPN's boxes for each image.
+            metas: Meta data of each image, with ``img_shape``.
+
+        Returns:
+            For each image boxes ``(R, 4 T)`` or ``(R, 4)`` in pixels of the network's input, and class
+            probabilities ``(R, T + 1)``, background last.
+        """
         boxes = [proposal.bboxes for proposal in proposals]
         rois = bbox2roi(boxes)
         results = self._bbox_forward(features, rois)
@@ -160,10 +156,38 @@ class PanopticRoIHead(StandardRoIHead):
             candidates.append((raw.bboxes, raw.scores))
         return candidates
 
-    def _add_masks(
-        self, features: Sequence[Tensor], kept: list[tuple[InstanceData, InstanceData]]
+    def filter_candidates(
+        self, candidates: Sequence[tuple[Tensor, Tensor]], *, panoptic_filter: Any = None
     ) -> list[tuple[InstanceData, InstanceData]]:
-        """Run the mask head once for each candidate that either filter kept, and share the result out."""
+        """Apply both filters to candidates, which may come from several views of an image.
+
+        Args:
+            candidates: From :meth:`candidates`.
+            panoptic_filter: As in :meth:`predict_in_boxes`.
+
+        Returns:
+            For each image the detections for average precision and those for fusion: bboxes, scores, labels
+            and ``candidates``, equal where both have the same box.
+        """
+        kept = []
+        for boxes, scores in candidates:
+            ap = _filter_boxes(boxes, scores, self.test_cfg)
+            panoptic = ap if panoptic_filter is None else _filter_boxes(boxes, scores, panoptic_filter)
+            kept.append((ap, panoptic))
+        return kept
+
+    def add_masks(
+        self, kept: Sequence[tuple[InstanceData, InstanceData]], mask_logits: MaskPredictor
+    ) -> list[tuple[InstanceData, InstanceData]]:
+        """Predict a mask once for each candidate that either filter kept, and share the result out.
+
+        Args:
+            kept: From :meth:`filter_candidates`.
+            mask_logits: Gives masks for boxes and labels, as :meth:`mask_logits_in_boxes`.
+
+        Returns:
+            As :meth:`predict_in_boxes`.
+        """
         boxes, labels, inverses = [], [], []
         for ap, panoptic in kept:
             both = torch.cat([ap.candidates, panoptic.candidates])
@@ -173,11 +197,22 @@ class PanopticRoIHead(StandardRoIHead):
             boxes.append(torch.cat([ap.bboxes, panoptic.bboxes])[first])
             labels.append(torch.cat([ap.labels, panoptic.labels])[first])
             inverses.append(inverse)
-        logits = self.mask_logits_in_boxes(features, boxes, labels)
         results = []
-        for (ap, panoptic), masks, inverse in zip(kept, logits, inverses, strict=True):
+        for (ap, panoptic), masks, inverse in zip(kept, mask_logits(boxes, labels), inverses, strict=True):
             of_ap, of_panoptic = torch.split(masks[inverse], [len(ap), len(panoptic)])
             results.append((_with_masks(ap, of_ap), _with_masks(panoptic, of_panoptic)))
+        return results
+
+    def _sample(
+        self, features: Sequence[Tensor], proposals: list[InstanceData], samples: list[DetDataSample]
+    ) -> list[SamplingResult]:
+        targets, ignored, _ = unpack_gt_instances(samples)
+        results = []
+        for i, proposal in enumerate(proposals):
+            proposal.priors = proposal.pop("bboxes")
+            assigned = self.bbox_assigner.assign(proposal, targets[i], ignored[i])
+            level_features = [level[i][None] for level in features]
+            results.append(self.bbox_sampler.sample(assigned, proposal, targets[i], feats=level_features))
         return results
 
     def _of_class(self, logits: Tensor, labels: Tensor) -> Tensor:

@@ -97,19 +97,14 @@ class TASCNet(PanopticTwoStageDetector):
         semantic = semantic_thing_map(logits, self.semantic_head.num_thing_channels)
         return {"loss_tasc": self.tasc_weight * tasc_loss(things, semantic, valid)}
 
-    def predict_things(
+    def predict_candidates(
         self, features: Sequence[Tensor], samples: list[DetDataSample]
-    ) -> list[tuple[InstanceData, InstanceData]]:
-        """Return the detections for average precision and for fusion; none while only stuff is trained."""
+    ) -> list[tuple[Tensor, Tensor]]:
+        """Return each image's boxes and class probabilities; none while only stuff is trained."""
         if self.stage != "stuff":
-            return super().predict_things(features, samples)
-        nothing = InstanceData(
-            bboxes=features[0].new_zeros(0, 4),
-            scores=features[0].new_zeros(0),
-            labels=torch.zeros(0, dtype=torch.int64, device=features[0].device),
-            mask_logits=features[0].new_zeros(0, 1, 1),
-        )
-        return [(nothing, nothing) for _ in samples]
+            return super().predict_candidates(features, samples)
+        num_classes = self.roi_head.bbox_head.num_classes + 1
+        return [(features[0].new_zeros(0, 4), features[0].new_zeros(0, num_classes)) for _ in samples]
 
     def predict_raw(
         self, batch_inputs: Tensor, samples: list[DetDataSample], *, rescale: bool = True

@@ -42,6 +42,7 @@ class RunOptions:
         auto_scale_lr: Scale the learning rate to the batch size.
         seed: Random seed; by default the config's.
         check: Look for mistakes before anything is built.
+        tta: Test with the config's block ``tta``: it becomes the model's argument of that name.
     """
 
     config: str | Path
@@ -56,6 +57,7 @@ class RunOptions:
     auto_scale_lr: bool = False
     seed: int | None = None
     check: bool = True
+    tta: bool = False
 
 
 def prepare_config(options: RunOptions, task: str = "train") -> tuple[Config, list[str]]:
@@ -82,6 +84,8 @@ def prepare_config(options: RunOptions, task: str = "train") -> tuple[Config, li
     if options.data_root is not None:
         problems += set_data_root(cfg, options.data_root)
     problems += _set_weights(cfg, options, task)
+    if options.tta:
+        problems += _augment(cfg)
     cfg.work_dir = options.work_dir or cfg.get("work_dir") or f"work_dirs/{Path(options.config).stem}"
     cfg.launcher = options.launcher
     if options.seed is not None:
@@ -122,6 +126,16 @@ def _set_weights(cfg: Config, options: RunOptions, task: str) -> list[str]:
     if options.load_from:
         cfg.resume, cfg.load_from = False, options.load_from
     return _missing_weights("load_from", cfg.get("load_from"))
+
+
+def _augment(cfg: Config) -> list[str]:
+    """Hand the block of test-time augmentation on to the model, which knows what its entries mean."""
+    if cfg.get("tta") is None:
+        block = "tta = dict(scales=[0.75, 1.0, 1.25, 1.5], flip=True)"
+        return [f"`--tta`: the config has no test-time augmentation. Add a block such as `{block}`."]
+    if isinstance(cfg.get("model"), dict):  # else reported as missing
+        cfg.model["tta"] = cfg.tta
+    return []
 
 
 def _missing_weights(what: str, path: str | None) -> list[str]:

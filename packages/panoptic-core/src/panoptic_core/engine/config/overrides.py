@@ -11,12 +11,13 @@ from panoptic_core.engine.config.components import arguments_of, resolve
 from panoptic_core.engine.config.errors import did_you_mean
 from panoptic_core.engine.config.sections import LOADER_KEYS, RANDOMNESS_KEYS, RUNNER_KEYS, parts_of
 
-_KNOWN = {
+_KNOWN: dict[str, frozenset[str] | None] = {
     "train_dataloader": LOADER_KEYS,
     "val_dataloader": LOADER_KEYS,
     "test_dataloader": LOADER_KEYS,
     "randomness": RANDOMNESS_KEYS,
     "auto_scale_lr": frozenset({"enable", "base_batch_size"}),
+    "tta": None,  # the model's own entries
     "env_cfg": frozenset({"cudnn_benchmark", "mp_cfg", "dist_cfg", "resource_limit"}),
 }
 

@@ -35,6 +35,7 @@ RUNNER_KEYS = frozenset(inspect.signature(Runner.__init__).parameters) - {"self"
     "efficient_conv_bn_eval",
     "model_wrapper_cfg",
     "compile",
+    "tta",  # ours: `--tta` hands it on to the model
 }
 LOADER_KEYS = frozenset(inspect.signature(DataLoader.__init__).parameters) - {"self"} | {
     "num_batch_per_epoch",
