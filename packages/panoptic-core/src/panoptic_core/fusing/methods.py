@@ -10,9 +10,17 @@ from typing import Any
 
 import torch
 
-import panoptic_fusion
 from panoptic_core.fusing.parts import ImageParts
-from panoptic_fusion import BoxMasks, PanopticSegmentation, RawOutputs
+from panoptic_fusion import (
+    BoxMasks,
+    PanopticSegmentation,
+    RawOutputs,
+    fuse_by_centers,
+    fuse_by_confidence,
+    fuse_by_mask_guidance,
+    fuse_by_panoptic_logits,
+    fuse_by_ranking,
+)
 
 _FIXED = {"num_things", "num_classes", "ignore_index"}
 """Keywords that the class table decides."""
@@ -75,27 +83,27 @@ class FusionMethod:
 
     Attributes:
         name: What ``--method`` calls it.
-        function: Its name in `panoptic_fusion`.
+        function: The fusion; its keywords with plain values are the options.
         inputs: The part of :class:`panoptic_core.fusing.ImageParts` that each of its arguments takes.
         more: Returns further keyword arguments, from the parts and the settings; these are no options.
     """
 
     name: str
-    function: str
+    function: Callable[..., PanopticSegmentation]
     inputs: Mapping[str, str]
     more: Callable[[ImageParts, Mapping[str, Any]], Mapping[str, Any]] | None = None
 
-    @property
-    def call(self) -> Callable[..., PanopticSegmentation]:
-        """The function."""
-        return typing.cast("Callable[..., PanopticSegmentation]", getattr(panoptic_fusion, self.function))
+    @cached_property
+    def signature(self) -> inspect.Signature:
+        """The function's arguments."""
+        return inspect.signature(self.function)
 
     @cached_property
     def options(self) -> Mapping[str, Option]:
         """Every option by its short name, with types and defaults of the function's signature."""
-        hints = typing.get_type_hints(self.call)
+        hints = typing.get_type_hints(self.function)
         found = {}
-        for keyword, parameter in inspect.signature(self.call).parameters.items():
+        for keyword, parameter in self.signature.parameters.items():
             if parameter.kind is not parameter.KEYWORD_ONLY or keyword in _FIXED:
                 continue
             kinds, choices = _kinds(hints[keyword])
@@ -145,18 +153,17 @@ class FusionMethod:
             PanopticFileError: If a part is missing.
         """
         keywords: dict[str, Any] = {self.option(key).keyword: value for key, value in settings.items()}
-        known = inspect.signature(self.call).parameters
         fixed = {
             "num_things": parts.num_things,
             "num_classes": parts.num_classes,
             "ignore_index": parts.void,
         }
-        keywords |= {key: value for key, value in fixed.items() if key in known}
+        keywords |= {key: value for key, value in fixed.items() if key in self.signature.parameters}
         if self.more is not None:
             keywords |= self.more(parts, keywords)
         for argument, part in self.inputs.items():
             keywords[argument] = parts.need(part, f"method '{self.name}'")
-        return self.call(**keywords)
+        return self.function(**keywords)
 
     def check(self, settings: Mapping[str, Any]) -> None:
         """Find out on one pixel whether the function takes the settings, before files are read.
@@ -218,17 +225,15 @@ def _takes(*names: str, **others: str) -> Mapping[str, str]:
 
 _INSTANCES = ("masks", "labels", "scores")
 _TABLE = (
-    FusionMethod("confidence", "fuse_by_confidence", _takes(*_INSTANCES, "sem_seg")),
-    FusionMethod("mask_guidance", "fuse_by_mask_guidance", _takes(*_INSTANCES, "sem_seg"), _stuff_to_fill),
-    FusionMethod("ranking", "fuse_by_ranking", _takes(*_INSTANCES, "ranking", sem_seg="stuff_below")),
-    FusionMethod("panoptic_logits", "fuse_by_panoptic_logits", _takes(*_INSTANCES, "sem_logits")),
-    FusionMethod("centers", "fuse_by_centers", _takes("center_heatmap", "offsets", "sem_seg"), _class_scores),
+    FusionMethod("confidence", fuse_by_confidence, _takes(*_INSTANCES, "sem_seg")),
+    FusionMethod("mask_guidance", fuse_by_mask_guidance, _takes(*_INSTANCES, "sem_seg"), _stuff_to_fill),
+    FusionMethod("ranking", fuse_by_ranking, _takes(*_INSTANCES, "ranking", sem_seg="stuff_below")),
+    FusionMethod("panoptic_logits", fuse_by_panoptic_logits, _takes(*_INSTANCES, "sem_logits")),
+    FusionMethod("centers", fuse_by_centers, _takes("center_heatmap", "offsets", "sem_seg"), _class_scores),
 )
 
-METHODS: Mapping[str, FusionMethod] = types.MappingProxyType(
-    {method.name: method for method in _TABLE if hasattr(panoptic_fusion, method.function)}
-)
-"""The methods by name, as far as the installed `panoptic_fusion` has them."""
+METHODS: Mapping[str, FusionMethod] = types.MappingProxyType({method.name: method for method in _TABLE})
+"""The methods by name."""
 
 _NOT_FROM_FILES = {
     "affinity": "it needs the feature maps of the network, which saved outputs do not hold: "
