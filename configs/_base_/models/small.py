@@ -3,7 +3,7 @@
 The parts are those of the R-50 models, narrower. Every number here is ours, chosen by trying.
 """
 
-from mmcv.ops import RoIAlign, nms
+from mmcv.ops import nms
 from mmdet.models import (
     FPN,
     CrossEntropyLoss,
@@ -23,15 +23,13 @@ from mmdet.models.task_modules import (
 )
 from torch.nn import BatchNorm2d
 
-from panoptic_data.generator.categories import GENERATED_SCENES
 from panoptic_heads.common import (
     PanopticRoIHead,
     PanopticTwoStageDetector,
     SemanticCrossEntropy,
 )
 
-num_things = GENERATED_SCENES.num_things
-num_stuff = GENERATED_SCENES.num_stuff
+num_things, num_stuff = 7, 7  # of the generator's scenes
 
 model = dict(
     type=PanopticTwoStageDetector,
@@ -74,7 +72,8 @@ model = dict(
         type=PanopticRoIHead,
         bbox_roi_extractor=dict(
             type=SingleRoIExtractor,
-            roi_layer=dict(type=RoIAlign, output_size=7, sampling_ratio=1),
+            # a plain name: mmdet looks it up in mmcv.ops and refuses the full path of a dumped config
+            roi_layer=dict(type="RoIAlign", output_size=7, sampling_ratio=1),
             out_channels=64,
             featmap_strides=[4, 8, 16, 32],
             finest_scale=28,  # objects are half as large as in photographs
@@ -94,7 +93,7 @@ model = dict(
         ),
         mask_roi_extractor=dict(
             type=SingleRoIExtractor,
-            roi_layer=dict(type=RoIAlign, output_size=14, sampling_ratio=1),
+            roi_layer=dict(type="RoIAlign", output_size=14, sampling_ratio=1),
             out_channels=64,
             featmap_strides=[4, 8, 16, 32],
             finest_scale=28,

@@ -1,6 +1,6 @@
 """TASCNet with ResNet-50: arXiv:1812.01192, sections 3.1-3.3. Class counts are set by the leaf."""
 
-from mmcv.ops import RoIAlign, nms
+from mmcv.ops import nms
 from mmdet.models import (
     FPN,
     CrossEntropyLoss,
@@ -76,7 +76,8 @@ model = dict(
         type=PanopticRoIHead,
         bbox_roi_extractor=dict(
             type=SingleRoIExtractor,
-            roi_layer=dict(type=RoIAlign, output_size=7, sampling_ratio=0),
+            # a plain name: mmdet looks it up in mmcv.ops and refuses the full path of a dumped config
+            roi_layer=dict(type="RoIAlign", output_size=7, sampling_ratio=0),
             out_channels=256,
             featmap_strides=[4, 8, 16, 32],  # P2-P5 alone
         ),
@@ -95,7 +96,7 @@ model = dict(
         ),
         mask_roi_extractor=dict(
             type=SingleRoIExtractor,
-            roi_layer=dict(type=RoIAlign, output_size=14, sampling_ratio=0),
+            roi_layer=dict(type="RoIAlign", output_size=14, sampling_ratio=0),
             out_channels=256,
             featmap_strides=[4, 8, 16, 32],
         ),
