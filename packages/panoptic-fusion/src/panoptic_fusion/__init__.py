@@ -1,5 +1,6 @@
 """Every way to make a panoptic map: exact, fast, on its own (NumPy and PyTorch only)."""
 
+from panoptic_fusion.affinity import apply_affinity, dynamic_potential, fuse_by_affinity
 from panoptic_fusion.box_masks import BoxMasks
 from panoptic_fusion.colors import colorize, default_palette, write_png
 from panoptic_fusion.confidence import fuse_by_confidence
@@ -31,6 +32,7 @@ __all__ = [
     "PanopticSegmentation",
     "RawOutputs",
     "Segment",
+    "apply_affinity",
     "argmax_panoptic_logits",
     "coco_to_segmentation",
     "colorize",
@@ -39,6 +41,8 @@ __all__ = [
     "default_palette",
     "dense_panoptic_logits",
     "drop_small_stuff",
+    "dynamic_potential",
+    "fuse_by_affinity",
     "fuse_by_confidence",
     "fuse_by_mask_guidance",
     "fuse_by_panoptic_logits",
