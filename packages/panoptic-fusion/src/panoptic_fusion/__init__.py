@@ -1,5 +1,6 @@
 """Every way to make a panoptic map: exact, fast, on its own (NumPy and PyTorch only)."""
 
+from panoptic_fusion.affinity import apply_affinity, dynamic_potential, fuse_by_affinity
 from panoptic_fusion.box_masks import BoxMasks
 from panoptic_fusion.centers import (
     Centers,
@@ -54,6 +55,7 @@ __all__ = [
     "RawOutputs",
     "Segment",
     "Votes",
+    "apply_affinity",
     "argmax_panoptic_logits",
     "average_centers",
     "average_semantics",
@@ -64,9 +66,11 @@ __all__ = [
     "default_palette",
     "dense_panoptic_logits",
     "drop_small_stuff",
+    "dynamic_potential",
     "encode_centers",
     "find_centers",
     "flip_raw_outputs",
+    "fuse_by_affinity",
     "fuse_by_centers",
     "fuse_by_confidence",
     "fuse_by_mask_guidance",

@@ -12,6 +12,33 @@ VOID = -1
 """The class of a channel whose pixels become void."""
 
 
+class RunningBest:
+    """The best channel of each pixel while the channels come in rising order; equal values: the lowest.
+
+    Attributes:
+        values: ``(h, W)``, minus infinity at the beginning; NaN stays to the end.
+        winners: ``(h, W)`` int32.
+    """
+
+    def __init__(self, like: Tensor) -> None:
+        self.values = torch.full_like(like, -torch.inf)
+        self.winners = torch.zeros_like(like, dtype=torch.int32)
+
+    def add(self, channels: Tensor, first: int = 0) -> None:
+        """Let channels ``(n, h, W)`` compete; `first` is the number of the first one."""
+        for number, channel in enumerate(channels.unbind(), start=first):
+            if number:
+                self.winners.masked_fill_(channel > self.values, number)
+            torch.maximum(self.values, channel, out=self.values)
+
+
+def best_channel(channels: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the highest value and its first channel, ``(h, W)`` int32; minus infinity if there is none."""
+    best = RunningBest(channels.new_empty(channels.shape[1:]))
+    best.add(channels)
+    return best.values, best.winners
+
+
 def count_channels(winners: Tensor, count: int) -> np.ndarray:
     """Return how many pixels each channel won, ``(count,)`` int64 on the host; `winners` is contiguous."""
     flat = winners.view(-1)

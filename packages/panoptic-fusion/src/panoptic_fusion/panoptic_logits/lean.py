@@ -8,6 +8,7 @@ the lowest channel wins. The image is read in strips of rows that stay in the ca
 import torch
 from torch import Tensor
 
+from panoptic_fusion._channels import best_channel
 from panoptic_fusion._checks import ArrayLike
 from panoptic_fusion._windows import is_host
 from panoptic_fusion.box_masks import BoxMasks
@@ -101,8 +102,8 @@ class _Strip:
         num_classes, self.height, _ = sem_logits.shape
         self._things = sem_logits[:num_things]
         self._num_stuff = num_classes - num_things
-        self._best, self._winner = _best_channel(sem_logits[num_things:])
-        self._best_thing, best_label = _best_channel(self._things)
+        self._best, self._winner = best_channel(sem_logits[num_things:])
+        self._best_thing, best_label = best_channel(self._things)
         self._best_stuff_range = self._range_of(self._best, self._num_stuff)
         stuff_label = self._winner + num_things
         self.classes = torch.where(self._best_thing >= self._best, best_label, stuff_label).short()
@@ -152,16 +153,3 @@ class _Strip:
     @staticmethod
     def _range_of(best: Tensor, count: int) -> Tensor:
         return torch.stack(torch.aminmax(best)) if count else best.new_zeros(2)
-
-
-def _best_channel(logits: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the highest value and its first channel, ``(h, W)`` int32; minus infinity for none."""
-    if not len(logits):
-        nothing = logits.new_full(logits.shape[1:], -torch.inf)
-        return nothing, torch.zeros_like(nothing, dtype=torch.int32)
-    best = logits[0].clone()
-    winner = torch.zeros_like(best, dtype=torch.int32)
-    for number, channel in enumerate(logits[1:].unbind(), start=1):
-        winner.masked_fill_(channel > best, number)
-        torch.maximum(best, channel, out=best)  # NaN stays to the end
-    return best, winner
