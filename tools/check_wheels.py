@@ -133,6 +133,7 @@ def main() -> None:
         )
         run(binaries / "python", "-c", CORE_ALONE)
         print("bare panoptic-core:", run(binaries / "panoptic-eval", "--version").strip())
+        print("bare panoptic-core:", run(binaries / "panoptic-fuse", "--version").strip())
         run(binaries / "panoptic-env")
 
         binaries = fresh(Path(scratch) / "everything", dist, "panoptic-heads", "panoptic-data")

@@ -125,6 +125,6 @@ def test_progress_on_a_terminal_is_one_line(
 
 def test_installed_commands() -> None:
     folder = Path(sys.executable).parent
-    for command in ("panoptic-eval", "panoptic-env"):
+    for command in ("panoptic-eval", "panoptic-fuse", "panoptic-env"):
         done = subprocess.run([folder / command, "--version"], check=True, capture_output=True, text=True)
         assert done.stdout.strip() == f"{command} {__version__}"

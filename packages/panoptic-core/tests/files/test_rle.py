@@ -87,3 +87,34 @@ def test_polygons_and_other_forms_become_rle() -> None:
 def test_bad_segmentations_are_named(value: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         segmentation_to_rle(value, (2, 4))
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.integers(0, 3_000_000), min_size=1, max_size=9), st.integers(1, 7))
+def test_long_and_empty_runs_decode_as_pycocotools_does(counts: list[int], height: int) -> None:
+    counts[-1] += -sum(counts) % height or height
+    width = sum(counts) // height
+    rle = coco_mask.frPyObjects({"size": [height, width], "counts": counts}, height, width)
+    (window,) = rle_to_box_masks([rle]).host_boxes.tolist()
+    x, y, w, h = coco_mask.toBbox(rle).tolist()
+    area = int(coco_mask.area(rle))
+    assert rle_to_box_masks([rle]).areas((height, width)).tolist() == [area]
+    assert not area or window == [x, y, x + w, y + h]
+
+
+@pytest.mark.parametrize(
+    ("counts", "message"),
+    [
+        (b"0", "fill its size 4 x 6 = 24 pixels, got 0"),
+        (b"9", "got 9"),
+        ("l1", "got 60"),  # 28 + 1 * 32: the second character continues the first
+        (b"", "compressed form, got b''"),
+        (b"ab~", "compressed form"),
+        (b"P", "compressed form"),  # says that it goes on, and ends
+        (b"P" * 13 + b"0", "below 2"),
+    ],
+)
+def test_runs_that_do_not_fill_the_image_are_refused(counts: bytes | str, message: str) -> None:
+    # pycocotools hands out uninitialised memory for the first two.
+    with pytest.raises(ValueError, match=message):
+        rle_to_box_masks([{"size": [4, 6], "counts": counts}])

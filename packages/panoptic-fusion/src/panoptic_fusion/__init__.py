@@ -1,6 +1,19 @@
 """Every way to make a panoptic map: exact, fast, on its own (NumPy and PyTorch only)."""
 
+from panoptic_fusion.affinity import apply_affinity, dynamic_potential, fuse_by_affinity
 from panoptic_fusion.box_masks import BoxMasks
+from panoptic_fusion.centers import (
+    Centers,
+    CenterTargets,
+    Votes,
+    encode_centers,
+    find_centers,
+    fuse_by_centers,
+    group_pixels,
+    instance_scores,
+    majority_vote,
+    objectness_at_centroids,
+)
 from panoptic_fusion.colors import colorize, default_palette, write_png
 from panoptic_fusion.confidence import fuse_by_confidence
 from panoptic_fusion.encodings import (
@@ -20,6 +33,14 @@ from panoptic_fusion.merging import (
     resize_raw_outputs,
 )
 from panoptic_fusion.nms import mask_nms, nms
+from panoptic_fusion.panoptic_logits import (
+    argmax_panoptic_logits,
+    dense_panoptic_logits,
+    fuse_by_panoptic_logits,
+    prune_masks,
+    resolve_classes,
+)
+from panoptic_fusion.ranking import fuse_by_ranking, ranking_scores
 from panoptic_fusion.raw_outputs import RawOutputs
 from panoptic_fusion.regions import connected_components, segment_boxes
 from panoptic_fusion.segmentation import PanopticSegmentation, Segment
@@ -28,9 +49,14 @@ from panoptic_fusion.stuff import drop_small_stuff
 
 __all__ = [
     "BoxMasks",
+    "CenterTargets",
+    "Centers",
     "PanopticSegmentation",
     "RawOutputs",
     "Segment",
+    "Votes",
+    "apply_affinity",
+    "argmax_panoptic_logits",
     "average_centers",
     "average_semantics",
     "coco_to_segmentation",
@@ -38,16 +64,31 @@ __all__ = [
     "connected_components",
     "deeplab_to_segmentation",
     "default_palette",
+    "dense_panoptic_logits",
     "drop_small_stuff",
+    "dynamic_potential",
+    "encode_centers",
+    "find_centers",
     "flip_raw_outputs",
+    "fuse_by_affinity",
+    "fuse_by_centers",
     "fuse_by_confidence",
     "fuse_by_mask_guidance",
+    "fuse_by_panoptic_logits",
+    "fuse_by_ranking",
+    "group_pixels",
+    "instance_scores",
     "label_map_from_logits",
+    "majority_vote",
     "mask_nms",
     "merge_raw_outputs",
     "mmdet_to_segmentation",
     "nms",
+    "objectness_at_centroids",
+    "prune_masks",
+    "ranking_scores",
     "resize_raw_outputs",
+    "resolve_classes",
     "segment_boxes",
     "segmentation_to_coco",
     "segmentation_to_deeplab",

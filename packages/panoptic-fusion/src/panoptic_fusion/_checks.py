@@ -61,6 +61,20 @@ def check_shape(tensor: Tensor, name: str, shape: tuple[int | None, ...], meanin
         raise ValueError(msg)
 
 
+def check_sem_logits(sem_logits: Tensor, num_things: int, name: str = "sem_logits") -> None:
+    """Raise an error unless these are float maps ``(C, H, W)`` with a channel for each thing class."""
+    check_shape(sem_logits, name, (None, None, None), "(C, H, W)")
+    if not sem_logits.is_floating_point():
+        msg = f"Expected `{name}` to be floats, got {sem_logits.dtype}. A label map is not enough here."
+        raise TypeError(msg)
+    if not num_things <= sem_logits.shape[0] <= MAX_LABEL:
+        msg = (
+            f"Expected `{name}` to have between num_things = {num_things} and {MAX_LABEL} channels, things "
+            f"first, got {tuple(sem_logits.shape)}. A collapsed head does not say which thing it means."
+        )
+        raise ValueError(msg)
+
+
 def check_integer(tensor: Tensor, name: str) -> None:
     """Raise a TypeError unless the tensor holds integers."""
     if not is_integer(tensor):

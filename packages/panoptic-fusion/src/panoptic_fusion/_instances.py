@@ -96,8 +96,9 @@ def read_instances(
     device: torch.device,
     num_things: int,
     score_threshold: float,
+    beside: str = "sem_seg",
 ) -> Instances:
-    """Check the instances of one image and sort them.
+    """Check the instances of one image and sort them; `beside` names the argument whose device rules.
 
     Raises:
         ValueError: On counts, shapes, devices, labels or values that do not fit.
@@ -110,8 +111,8 @@ def read_instances(
     labels, scores = as_tensor(labels, "labels"), as_tensor(scores, "scores")
     for name, column in (("labels", labels), ("scores", scores)):
         check_shape(column, name, (count,), f"(N,) = ({count},), one value for each mask")
-        check_device(column, name, device, "sem_seg")
-    check_device(masks.boxes, "masks", device, "sem_seg")
+        check_device(column, name, device, beside)
+    check_device(masks.boxes, "masks", device, beside)
     if labels.numel():
         check_integer(labels, "labels")
     # One copy to the host for all of it; float64 holds labels exactly.

@@ -51,6 +51,14 @@ def all_finite(values: Tensor) -> Tensor:
     return values.isfinite().flatten(1).all(dim=1)
 
 
+def row_bands(values: Tensor) -> Iterator[slice]:
+    """Cut the rows of an ``(H, W)`` map into pieces that stay in the cache; other memory is one piece."""
+    height, width = values.shape
+    rows = max(1, _VALUES_AT_ONCE // max(width, 1)) if is_host(values) else max(height, 1)
+    for top in range(0, height, rows):
+        yield slice(top, min(top + rows, height))
+
+
 def copy_crop(crop: Tensor) -> Tensor:
     """Return a copy with memory of its own."""
     return torch.from_numpy(crop.numpy().copy()) if is_host(crop) else crop.clone()

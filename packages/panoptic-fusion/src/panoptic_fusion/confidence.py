@@ -6,12 +6,11 @@ instances, stuff from 64 x 64 pixels.
 """
 
 import torch
-from torch import Tensor
 
 from panoptic_fusion._canvas import Canvas, check_label_map
 from panoptic_fusion._checks import ArrayLike, check_count, check_fraction
 from panoptic_fusion._instances import read_instances
-from panoptic_fusion._windows import count_true
+from panoptic_fusion._laying import lay_instances
 from panoptic_fusion.box_masks import BoxMasks
 from panoptic_fusion.segmentation import PanopticSegmentation
 
@@ -84,13 +83,5 @@ def fuse_by_confidence(
     )
     reader, order = instances.reader, instances.order
     canvas = Canvas(sem_seg, num_things=num_things, capacity=len(order), ignore_index=ignore_index)
-    for turn, (i, crop) in enumerate(zip(order, reader.crops(order), strict=True)):
-        window = reader.windows[i]  # crop: (h, w)
-        keep = _overlap(canvas.taken(window, crop), count_true(crop)) <= overlap_threshold
-        canvas.place(turn, window, crop, keep=keep)
+    lay_instances(canvas, reader.crops(order), [reader.windows[i] for i in order], overlap_threshold)
     return canvas.finish(instances.labels[order], instances.scores[order], stuff_area_limit=stuff_area_limit)
-
-
-def _overlap(taken: Tensor, area: Tensor) -> Tensor:
-    """Return the taken share of an area as a float64 scalar; NaN, which no threshold admits, for no area."""
-    return taken.double() / area

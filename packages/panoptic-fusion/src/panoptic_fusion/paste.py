@@ -123,7 +123,7 @@ def window_weights(
         centres and to less beyond.
     """
     axes = []
-    for positions, lengths, cells in _positions(boxes, windows, mask_height, mask_width):
+    for positions, lengths, cells in cell_positions(boxes, windows, mask_height, mask_width):
         grid = torch.arange(cells, dtype=torch.float32, device=device)
         there = torch.from_numpy(positions).to(device)
         weights = there[:, None].sub(grid).abs_().neg_().add_(1).clamp_(min=0)  # (L, cells)
@@ -133,7 +133,7 @@ def window_weights(
     return list(zip(*axes, strict=True))
 
 
-def _positions(
+def cell_positions(
     boxes: np.ndarray, windows: Sequence[Window], mask_height: int, mask_width: int
 ) -> Iterator[tuple[np.ndarray, list[int], int]]:
     """Yield where the pixel rows of all windows lie in cells, then the columns.
@@ -172,7 +172,7 @@ def _window_lines(
 ) -> list[tuple[_Lines, _Lines]]:
     """Return the rows and the columns of each window."""
     axes = []
-    for positions, lengths, cells in _positions(boxes, windows, mask_height, mask_width):
+    for positions, lengths, cells in cell_positions(boxes, windows, mask_height, mask_width):
         below = np.floor(positions)
         far = positions - below
         index = np.clip(below.astype(np.intp) + 1, 0, cells)

@@ -122,13 +122,14 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--per-class", action="store_true", help="print a row for each class")
     parser.add_argument("--json", metavar="OUT", type=Path, help="write the result as a JSON file too")
-    parser.add_argument("--workers", type=_positive, help="threads; default: one a CPU, at most 8")
+    parser.add_argument("--workers", type=positive, help="threads; default: one a CPU, at most 8")
     parser.add_argument("--quiet", action="store_true", help="show no progress")
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     return parser
 
 
-def _positive(text: str) -> int:
+def positive(text: str) -> int:
+    """Read a whole number >= 1."""
     value = int(text) if text.isdigit() else 0
     if value < 1:
         msg = f"expected a whole number >= 1, got {text}"

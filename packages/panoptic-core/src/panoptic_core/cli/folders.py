@@ -1,15 +1,14 @@
 """PQ of a folder of predictions against a folder of ground truth, image by image, in bounded memory."""
 
 import os
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
+from panoptic_core._parallel import Progress, count_workers, map_in_order, watched
 from panoptic_core.categories import CategoryTable
 from panoptic_core.files import (
     ImageAnnotation,
@@ -22,8 +21,6 @@ from panoptic_core.metrics import PQCounts, PQResult, SegmentTable, count_maps, 
 from panoptic_core.metrics.matching import Mode
 
 PathLike = str | os.PathLike[str]
-T = TypeVar("T")
-R = TypeVar("R")
 
 
 @dataclass(frozen=True)
@@ -53,7 +50,7 @@ def evaluate_folders(
     pred_folder: PathLike | None = None,
     mode: Mode = "default",
     workers: int | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> FolderResult:
     """Compute PQ from files in COCO's panoptic format.
 
@@ -85,9 +82,8 @@ def evaluate_folders(
     def count(pair: tuple[ImageAnnotation, ImageAnnotation]) -> PQCounts:
         return _count_image(pair[0], pair[1], gt_png, pred_png, table, mode)
 
-    workers = min(8, os.cpu_count() or 1) if workers is None else workers
-    done = _map_in_order(count, pairs, workers)
-    counts = sum_counts(_watched(done, len(pairs), progress), len(table))
+    done = map_in_order(count, pairs, count_workers(workers))
+    counts = sum_counts(watched(done, len(pairs), progress), len(table))
     ignored = len(found.annotations) - len(pairs)
     return FolderResult(summarize(counts, table), counts, table, len(pairs), ignored)
 
@@ -162,30 +158,3 @@ def _segments(
         np.array([info.get("iscrowd", 0) for info in segments_info], dtype=bool),
         np.array(areas) if needs_area else np.zeros(len(areas), dtype=np.int64),
     )
-
-
-def _watched(
-    counts: Iterable[PQCounts], total: int, progress: Callable[[int, int], None] | None
-) -> Iterator[PQCounts]:
-    for done, part in enumerate(counts, start=1):
-        yield part
-        if progress is not None:
-            progress(done, total)
-
-
-def _map_in_order(function: Callable[[T], R], items: Sequence[T], workers: int) -> Iterator[R]:
-    """Map with threads, results in order, at most two items a worker begun and not yet taken."""
-    if workers <= 1:
-        yield from map(function, items)
-        return
-    waiting: deque[Future[R]] = deque()
-    pool = ThreadPoolExecutor(workers)
-    try:
-        for item in items:
-            if len(waiting) == 2 * workers:
-                yield waiting.popleft().result()
-            waiting.append(pool.submit(function, item))
-        while waiting:
-            yield waiting.popleft().result()
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)

@@ -141,12 +141,52 @@ def segmentation_to_rle(segmentation: Any, size: tuple[int, int]) -> RLE:
 
 
 def _decode_crop(rle: RLE) -> tuple[NDArray[np.bool_], tuple[int, int, int, int]]:
-    full = coco_mask.decode(rle)  # (H, W) uint8, column by column in memory
-    x0, x1 = _extent(full.any(axis=0))
-    y0, y1 = _extent(full[:, x0:x1].any(axis=1))
-    return np.ascontiguousarray(full[y0:y1, x0:x1]).astype(bool), (x0, y0, x1, y1)
+    """Decode into the tight window, without an image of the full size."""
+    height, width = rle["size"]
+    counts = _run_lengths(rle["counts"])
+    if counts.size == 0 or counts.min() < 0 or counts.sum() != height * width:
+        msg = (
+            f"Expected the counts of an RLE to fill its size {height} x {width} = {height * width} pixels, "
+            f"got {counts.sum()}. The file is cut off, or its size (height, width) is swapped."
+        )
+        raise ValueError(msg)
+    edges = counts.cumsum()
+    starts, ends = edges[:-1:2], edges[1::2]
+    starts, ends = starts[ends > starts], ends[ends > starts]
+    if starts.size == 0:
+        return np.zeros((0, 0), dtype=bool), (0, 0, 0, 0)
+    x0, x1 = int(starts[0]) // height, int(ends[-1] - 1) // height + 1
+    if (starts // height == (ends - 1) // height).all():
+        y0, y1 = int((starts % height).min()), int(((ends - 1) % height).max()) + 1
+    else:  # a run that goes on in the next column touches the last and the first row
+        y0, y1 = 0, height
+    first = x0 * height
+    lengths = np.diff(
+        np.stack([starts, ends], axis=1).reshape(-1) - first, prepend=0, append=(x1 - x0) * height
+    )
+    columns = np.repeat(np.arange(lengths.size) % 2 == 1, lengths).reshape(x1 - x0, height)
+    return np.ascontiguousarray(columns[:, y0:y1].T), (x0, y0, x1, y1)
 
 
-def _extent(used: NDArray[np.bool_]) -> tuple[int, int]:
-    places = np.flatnonzero(used)
-    return (int(places[0]), int(places[-1]) + 1) if places.size else (0, 0)
+def _run_lengths(counts: bytes | str) -> NDArray[np.int64]:
+    """Unpack the runs of a compressed RLE: five bits a character, then differences to the run before last.
+
+    pycocotools leaves memory uninitialised where the runs end early, so it cannot be asked.
+    """
+    text = counts.encode() if isinstance(counts, str) else counts
+    codes = np.frombuffer(text, dtype=np.uint8).astype(np.int64) - 48
+    last = (codes & 32) == 0  # the last character of each run
+    if codes.size == 0 or codes.min() < 0 or codes.max() > 63 or not last[-1]:
+        msg = f"Expected the counts of an RLE in COCO's compressed form, got {counts[:40]!r}."
+        raise ValueError(msg)
+    ends = np.flatnonzero(last)
+    begins = np.append(0, ends[:-1] + 1)
+    if (ends - begins).max() > 11:
+        msg = f"Expected the counts of an RLE below 2**63, got {counts[:40]!r}."
+        raise ValueError(msg)
+    place = np.arange(codes.size) - np.repeat(begins, ends - begins + 1)
+    values: NDArray[np.int64] = np.add.reduceat((codes & 31) << (5 * place), begins)
+    values -= np.where(codes[ends] & 16, np.int64(1) << (5 * (ends - begins + 1)), 0)
+    values[1::2] = values[1::2].cumsum()
+    values[2::2] = values[2::2].cumsum()  # the first run stands by itself
+    return values

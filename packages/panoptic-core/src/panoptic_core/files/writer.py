@@ -80,7 +80,24 @@ class PanopticWriter:
             ValueError: If the image id or the file name was written already, the name leaves the folder, or
                 a label is not in the table.
         """
-        name = _png_name(file_name)
+        annotation = self.write(image_id, file_name, segmentation, with_scores=with_scores)
+        self.remember(annotation, image_file_name or file_name, segmentation.shape)
+        return annotation
+
+    def write(
+        self,
+        image_id: int | str,
+        file_name: str,
+        segmentation: PanopticSegmentation,
+        *,
+        with_scores: bool = False,
+    ) -> dict[str, Any]:
+        """Do the part of :meth:`add` that threads may do at once: write the PNG, remember nothing.
+
+        Raises:
+            ValueError: As :meth:`add`.
+        """
+        name = png_name(file_name)
         if image_id in self._image_ids or name in self._file_names:
             msg = f"Expected each image once, got image id {image_id!r} with file {name} again."
             raise ValueError(msg)
@@ -91,13 +108,21 @@ class PanopticWriter:
         annotation, ids = make_annotation(image_id, name, segmentation, self.table, with_scores=with_scores)
         path.parent.mkdir(parents=True, exist_ok=True)
         write_panoptic_png(path, ids)
-        height, width = segmentation.shape
-        image = {"id": image_id, "file_name": image_file_name or file_name, "width": width, "height": height}
-        self._image_ids.add(image_id)
-        self._file_names.add(name)
-        self.annotations.append(annotation)
-        self.images.append(image)
         return annotation
+
+    def remember(self, annotation: dict[str, Any], image_file_name: str, size: tuple[int, int]) -> None:
+        """Do the rest of :meth:`add`: list the image in the JSON; in the order of the calls.
+
+        Args:
+            annotation: From :meth:`write`.
+            image_file_name: The picture's name for the ``images`` list.
+            size: ``(H, W)``.
+        """
+        image_id, (height, width) = annotation["image_id"], size
+        self._image_ids.add(image_id)
+        self._file_names.add(annotation["file_name"])
+        self.annotations.append(annotation)
+        self.images.append({"id": image_id, "file_name": image_file_name, "width": width, "height": height})
 
     def close(self) -> None:
         """Write the JSON: images, annotations and categories."""
@@ -172,7 +197,8 @@ def make_annotation(
     return {"image_id": image_id, "file_name": file_name, "segments_info": segments_info}, ids
 
 
-def _png_name(file_name: str) -> str:
+def png_name(file_name: str) -> str:
+    """Return an image's file name with the suffix ``.png``; names without an image suffix are kept whole."""
     path = Path(file_name)
     known = path.suffix.lower() in {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"}
     return path.with_suffix(".png").as_posix() if known else path.as_posix() + ".png"

@@ -4,11 +4,12 @@ from panoptic_core.metrics.average_precision import APResult, Detections, Ground
 from panoptic_core.metrics.confusion import IoUResult, confusion_matrix, mean_iou
 from panoptic_core.metrics.matching import Matches, Mode, SegmentTable, match_segments
 from panoptic_core.metrics.panoptic_quality import count_maps, count_segments
-from panoptic_core.metrics.pq_counts import PQCounts, sum_counts
+from panoptic_core.metrics.pq_counts import CountsSum, PQCounts, sum_counts
 from panoptic_core.metrics.pq_summary import PQClass, PQGroup, PQResult, summarize
 
 __all__ = [
     "APResult",
+    "CountsSum",
     "Detections",
     "GroundTruth",
     "IoUResult",

@@ -46,15 +46,35 @@ def sum_counts(counts: Iterable[PQCounts], num_classes: int) -> PQCounts:
         counts: One entry an image, or any other parts; may be empty, and is never held as a whole.
         num_classes: ``C``.
     """
-    partials: list[list[float]] = [[] for _ in range(num_classes)]
-    total = PQCounts.zeros(num_classes)
+    running = CountsSum(num_classes)
     for part in counts:
+        running.add(part)
+    return running.total()
+
+
+class CountsSum:
+    """A running sum of counts, exact: the order in which parts are added changes nothing.
+
+    Args:
+        num_classes: ``C``.
+    """
+
+    def __init__(self, num_classes: int) -> None:
+        self._partials: list[list[float]] = [[] for _ in range(num_classes)]
+        self._counts = PQCounts.zeros(num_classes)
+
+    def add(self, part: PQCounts) -> None:
+        """Add the counts of an image, or of any other part."""
         for name in ("tp", "fp", "fn"):
-            getattr(total, name).__iadd__(getattr(part, name))
+            getattr(self._counts, name).__iadd__(getattr(part, name))
         for label in np.flatnonzero(part.iou).tolist():
-            _add_exactly(partials[label], float(part.iou[label]))
-    total.iou[:] = [math.fsum(values) for values in partials]
-    return total
+            _add_exactly(self._partials[label], float(part.iou[label]))
+
+    def total(self) -> PQCounts:
+        """Return what was added so far."""
+        counts = self._counts
+        iou = np.array([math.fsum(values) for values in self._partials], dtype=np.float64)
+        return PQCounts(iou, counts.tp.copy(), counts.fp.copy(), counts.fn.copy())
 
 
 def _add_exactly(partials: list[float], value: float) -> None:

@@ -100,7 +100,7 @@ def fuse_by_mask_guidance_literally(
     after_boxes: list[int] = []
     for i in order:
         rivals = [j for j in after_boxes if labels[j] == labels[i]]
-        if all(_box_iou(boxes[i], boxes[j]) <= box_nms_threshold for j in rivals):
+        if all(box_iou(boxes[i], boxes[j]) <= box_nms_threshold for j in rivals):
             after_boxes.append(i)
     after_masks: list[int] = []
     for i in after_boxes:
@@ -156,7 +156,8 @@ def _add_stuff(
     )
 
 
-def _box_iou(first: Tensor, second: Tensor) -> float:
+def box_iou(first: Tensor, second: Tensor) -> float:
+    """Return the IoU of two boxes ``(4,)``, 0 for empty ones."""
     low, high = torch.maximum(first[:2], second[:2]), torch.minimum(first[2:], second[2:])
     shared = float((high - low).double().clamp(min=0).prod())
     union = sum(float((box[2:] - box[:2]).double().clamp(min=0).prod()) for box in (first, second)) - shared

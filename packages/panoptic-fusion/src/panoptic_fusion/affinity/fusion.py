@@ -1,0 +1,195 @@
+"""Fusion by affinity: the inference of Li et al., CVPR 2020, arXiv:2001.04982, sections 3.4 and B.
+
+Written from the paper, which has no public code: an argmax of the revised potential, no heuristic. Its
+reported numbers drop small stuff at a limit that is not printed: `stuff_area_limit`, off by default.
+"""
+
+import math
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from panoptic_fusion._channels import VOID, segments_from_channels
+from panoptic_fusion._checks import (
+    ArrayLike,
+    as_tensor,
+    check_choice,
+    check_count,
+    check_sem_logits,
+    check_size,
+)
+from panoptic_fusion._instances import Instances, read_instances
+from panoptic_fusion._mask_values import MaskValues
+from panoptic_fusion._windows import is_host
+from panoptic_fusion.affinity.apply import check_features
+from panoptic_fusion.affinity.potential import FORMS, Form, Potential
+from panoptic_fusion.affinity.revision import best_channels
+from panoptic_fusion.box_masks import BoxMasks
+from panoptic_fusion.segmentation import PanopticSegmentation
+
+_VALUES_AT_ONCE = 1 << 18
+
+
+@torch.no_grad()
+def fuse_by_affinity(
+    masks: BoxMasks | ArrayLike,
+    labels: ArrayLike,
+    scores: ArrayLike,
+    sem_logits: ArrayLike,
+    phi0: ArrayLike | None = None,
+    phi1: ArrayLike | None = None,
+    *,
+    num_things: int,
+    gamma: float | Tensor = 1.0,
+    form: Form = "product",
+    score_threshold: float = 0.5,
+    size: tuple[int, int] | None = None,
+    stride: float | None = None,
+    stuff_area_limit: int = 0,
+) -> PanopticSegmentation:
+    """Give each pixel to the best channel of the potential that the affinity has revised.
+
+    1. Detections with ``score > score_threshold``, the best first (equal scores: the lower index first).
+    2. `dynamic_potential` of the softmax of `sem_logits` and the sigmoid of the masks (logits as they are for
+       ``"logit_sum"``), revised by `apply_affinity`, at the resolution of `sem_logits`.
+    3. The best channel at each pixel after bilinear upsampling; equal values: the better
+       detection, stuff last.
+    4. Stuff below `stuff_area_limit` becomes void; nothing else ever is.
+
+    Where the result is larger than `sem_logits` it keeps one small map a channel; else some rows of each.
+
+    Args:
+        masks: ``N`` instance masks in pixels of the result, or ``(N, H, W)`` bool. Without a mask head
+            (``form="mask_free"``) only their boxes count.
+        labels: ``(N,)`` integer thing ids in ``[0, num_things)``.
+        scores: ``(N,)`` floats.
+        sem_logits: ``(C, h, w)`` floats before the softmax, things first, then stuff; the paper's maps have a
+            quarter of the image's resolution.
+        phi0: ``(D, h, w)``, see `apply_affinity`; None: no affinity, the potential itself (the paper's C2).
+        phi1: ``(D, h, w)``.
+        num_things: Number of thing classes.
+        gamma: See `apply_affinity`.
+        form: See `dynamic_potential`; ``"product"`` by default (Cityscapes; COCO: ``"sum"``).
+        score_threshold: Any finite number; 0.5 by default (Cityscapes; COCO: 0.75).
+        size: ``(H, W)`` of the result; by default that of `sem_logits`.
+        stride: Pixels of the result in a cell of `sem_logits`, whose last cells may be padding: cells whose
+            centre lies beyond the result give nothing to the affinity. By default the cells fill the result.
+        stuff_area_limit: Pixels >= 0; 0 by default (not printed in the paper).
+
+    Returns:
+        The map on the device of the inputs. Ids count from 1: things by falling score, then stuff by class.
+
+    Raises:
+        ValueError: If counts, shapes, devices, labels, thresholds or options do not fit, or a score or a
+            value is NaN or infinite.
+        TypeError: If a dtype does not fit.
+
+    Example:
+        >>> masks = torch.tensor([[[1, 1, 0]]], dtype=torch.bool)
+        >>> sem_logits = torch.tensor([[[4.0, 4.0, -4.0]], [[0.0, 0.0, 0.0]]])  # one thing class, one stuff
+        >>> parts = masks, torch.tensor([0]), torch.tensor([0.9]), sem_logits
+        >>> fuse_by_affinity(*parts, num_things=1).id_map.tolist()
+        [[1, 1, 2]]
+    """
+    check_choice(form, "form", FORMS)
+    check_count(stuff_area_limit, "stuff_area_limit")
+    check_count(num_things, "num_things")
+    sem_logits = as_tensor(sem_logits, "sem_logits")
+    check_sem_logits(sem_logits, num_things)
+    grid = sem_logits.shape[1], sem_logits.shape[2]
+    size = grid if size is None else check_size(size)
+    strides = _strides(size, grid, stride)
+    features = _read_features(phi0, phi1, grid, sem_logits.device)
+    instances = read_instances(
+        masks,
+        labels,
+        scores,
+        size=size,
+        device=sem_logits.device,
+        num_things=num_things,
+        score_threshold=score_threshold,
+        beside="sem_logits",
+    )
+    order = [i for i in instances.order if instances.scores[i] > np.float32(score_threshold)]
+    potential = _make_potential(instances, order, sem_logits, strides, num_things, form)
+    stuff = np.arange(num_things, len(sem_logits))
+    channel_labels = np.concatenate([instances.labels[order], stuff]).astype(np.int64)
+    channel_scores = np.concatenate([instances.scores[order], np.ones(len(stuff))])
+    if not len(channel_labels) or not sem_logits[0].numel():
+        winners = torch.zeros(size, dtype=torch.int32, device=sem_logits.device)
+        channel_labels, channel_scores = np.array([VOID]), np.zeros(1)
+    else:
+        with torch.autocast(sem_logits.device.type, enabled=False):
+            winners = best_channels(potential, grid, features, gamma, size, strides)
+    return segments_from_channels(
+        winners, channel_labels, channel_scores, num_things=num_things, stuff_area_limit=stuff_area_limit
+    )
+
+
+def _strides(size: tuple[int, int], grid: tuple[int, int], stride: float | None) -> tuple[float, float]:
+    """Return the pixels of the result in a cell, y and x."""
+    if 0 in size or 0 in grid:
+        if size != grid:
+            msg = f"Expected maps with pixels for a result of {size}, got `sem_logits` of {grid}."
+            raise ValueError(msg)
+        return 1.0, 1.0
+    if stride is None:
+        return size[0] / grid[0], size[1] / grid[1]
+    if not (math.isfinite(stride) and stride > 0):
+        msg = f"Expected `stride` to be finite and > 0, got {stride}."
+        raise ValueError(msg)
+    if any(cells * stride < pixels for cells, pixels in zip(grid, size, strict=True)):
+        msg = (
+            f"Expected `sem_logits` to reach over the result, {size}, with a stride of {stride}, got {grid} "
+            "cells. Leave `stride` out if the cells fill the result."
+        )
+        raise ValueError(msg)
+    return float(stride), float(stride)
+
+
+def _read_features(
+    phi0: ArrayLike | None, phi1: ArrayLike | None, grid: tuple[int, int], device: torch.device
+) -> tuple[Tensor, Tensor] | None:
+    """Return ``(D, h, w)`` features in float32, or None."""
+    if phi0 is None and phi1 is None:
+        return None
+    if phi0 is None or phi1 is None:
+        msg = "Expected both `phi0` and `phi1`, or neither, got one."
+        raise ValueError(msg)
+    phi0, phi1 = as_tensor(phi0, "phi0"), as_tensor(phi1, "phi1")
+    check_features(phi0, phi1, grid, device, "sem_logits")
+    return phi0.float(), phi1.float()
+
+
+def _make_potential(
+    instances: Instances,
+    order: list[int],
+    sem_logits: Tensor,
+    strides: tuple[float, float],
+    num_things: int,
+    form: str,
+) -> Potential:
+    """Return the potential of the chosen detections at the resolution of the maps."""
+    grid = sem_logits.shape[1], sem_logits.shape[2]
+    masks = instances.reader.masks[order]
+    if strides != (1.0, 1.0):
+        masks = masks.rescale(1 / strides[1], 1 / strides[0])
+    cells, crop_values, log_total = masks.mask_logits, (-20.0, 20.0), None
+    if form != "logit_sum":
+        cells, crop_values = None if cells is None else cells.float().sigmoid(), (0.0, 1.0)
+        log_total = torch.empty(grid, device=sem_logits.device)
+        step = max(1, _VALUES_AT_ONCE // max(len(sem_logits) * grid[1], 1)) if is_host(log_total) else grid[0]
+        for top in range(0, grid[0], max(step, 1)):
+            log_total[top : top + step] = sem_logits[:, top : top + step].float().logsumexp(dim=0)
+    values = MaskValues(masks, grid, cells=cells, crop_values=crop_values)
+    return Potential(
+        sem_logits,
+        values.windows,
+        instances.labels[order].tolist(),
+        torch.from_numpy(instances.scores[order]).to(sem_logits.device),
+        None if form == "mask_free" else values,
+        num_things=num_things,
+        form=form,
+        log_total=log_total,
+    )
