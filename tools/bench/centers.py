@@ -5,6 +5,7 @@ predictions are the targets with noise.
 """
 
 import math
+import time
 from dataclasses import dataclass
 from functools import partial
 
@@ -163,7 +164,7 @@ def slope_rows(table: Table, repeats: int) -> None:
         make_center_scene(1024, 196),
     ]
     for name, call in (("fuse_by_centers", fuse), ("encode_centers", lambda one: encode_centers(one.truth))):
-        times = interleaved([partial(call, one) for one in scenes], repeats=repeats)
+        times = interleaved([partial(call, one) for one in scenes], repeats=repeats, clock=time.thread_time)
         small, large, huge, many, most = times
         table.at_most(f"{name}, side 1024", "ours, side 512", small, large, 4.4)
         table.at_most(f"{name}, side 2048", "ours, side 1024", large, huge, 4.4)
