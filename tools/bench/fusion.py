@@ -6,6 +6,7 @@ logits and boxes).
 
 import argparse
 import contextlib
+import importlib
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -47,6 +48,8 @@ def run(args: argparse.Namespace) -> None:
     slope_rows(table, repeats)
     memory_rows(table)
     gpu_rows(table, scene, repeats)
+    for part in ("ranking", "centers"):
+        importlib.import_module(f"bench.{part}").add_rows(table, repeats)
     table.close()
 
 
@@ -271,6 +274,23 @@ def memory_rows(table: Table) -> None:
             limit = 12 * pixels  # the result, its making and a few windows: three int32 maps
             work = f"{name}, {height}x{2 * height}, extra memory"
             table.memory(work, "112 full-size masks", 112 * pixels, float(done.stdout), limit)
+
+
+def peak_in_fresh_process(table: Table, part: str, height: int) -> float | None:
+    """Return the MB that `fuse` of another part takes in a fresh process; None where nobody can say."""
+    if not sys.platform.startswith("linux"):
+        table.skip(f"{part}, extra memory", "it is read from /proc, which Linux has")
+        return None
+    code = (
+        "import sys; sys.path.insert(0, sys.argv[1]); import torch; torch.set_num_threads(1)\n"
+        "import importlib; part = importlib.import_module(f'bench.{sys.argv[2]}')\n"
+        "from bench._timing import peak_memory; import ctypes\n"
+        "small, large = part.smallest_and_largest(int(sys.argv[3])); part.fuse(small)\n"
+        "getattr(ctypes.CDLL(None), 'malloc_trim', bool)(0)\n"  # what the scene's making left in the heap
+        "print(peak_memory(lambda: part.fuse(large)))\n"
+    )
+    command = [sys.executable, "-c", code, str(Path(__file__).parents[1]), part, str(height)]
+    return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)  # noqa: S603
 
 
 def gpu_rows(table: Table, scene: Scene, repeats: int) -> None:

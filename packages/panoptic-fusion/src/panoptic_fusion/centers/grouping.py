@@ -69,48 +69,49 @@ def group_pixels(centers: ArrayLike, offsets: ArrayLike, thing_mask: ArrayLike) 
         flat = thing_mask[rows].reshape(-1).nonzero().view(-1)  # (P,)
         if not flat.numel():
             continue
-        y = torch.div(flat, width, rounding_mode="floor")
-        down, right = offsets[:, rows].reshape(2, -1).index_select(1, flat).float()
-        y_there, x_there = down + (y + rows.start), right + (flat - y * width)
-        _check_places(y_there, x_there)
-        out[rows].view(-1)[flat] = (nearest(y_there, x_there, points) + 1).to(torch.int32)
+        row = torch.div(flat, width, rounding_mode="floor")
+        places = offsets[:, rows].reshape(2, -1).index_select(1, flat).float()  # (2, P)
+        places[0] += row + rows.start
+        places[1] += flat - row * width
+        _check_places(places)
+        out[rows].view(-1)[flat] = (nearest(places[0], places[1], points) + 1).to(torch.int32)
     return out
 
 
 @dataclass
 class _Cells:
-    """Which centers can be the nearest one, for each square cell of the image.
+    """Which centers can be the nearest one, for each square cell of the image and its surroundings.
 
     Attributes:
         side: Of a cell in pixels, a power of two: dividing by it is exact.
-        shape: Rows and columns of cells; the first ones lie `_MARGIN` cells before the image.
+        shape: Rows and columns of cells; the first ones lie `_MARGIN` cells before the image. The outermost
+            ring stands for everything beyond.
+        only: ``(cells,)`` int64, the cell's single candidate; -1 if it has several, -2 in the ring.
         first: ``(cells,)`` int64, where the cell's candidates begin in `candidates`.
-        count: ``(cells,)`` int64, how many it has, at least 1.
+        count: ``(cells,)`` int64, how many it has.
         candidates: Indices of centers, rising in each cell.
     """
 
     side: int
     shape: tuple[int, int]
+    only: Tensor
     first: Tensor
     count: Tensor
     candidates: Tensor
 
     def nearest(self, y: Tensor, x: Tensor, points: Tensor) -> Tensor:
         """Return the index of the nearest point, ``(P,)`` int64."""
-        row = (y / self.side).floor_().add_(_MARGIN)
-        column = (x / self.side).floor_().add_(_MARGIN)
-        inside = (row >= 0) & (row < self.shape[0]) & (column >= 0) & (column < self.shape[1])
-        # The clamp keeps the numbers of places far away within what an integer holds.
-        cell = row.clamp_(0, self.shape[0] - 1).mul_(self.shape[1]).add_(column.clamp_(0, self.shape[1] - 1))
-        cell = cell.long()
-        first = self.first[cell]
-        best = self.candidates[first]
-        outside = (~inside).nonzero().view(-1)
-        if outside.numel():
-            best[outside] = _nearest_one_by_one(y[outside], x[outside], points)
-        left = (self.count[cell] > 1).logical_and_(inside).nonzero().view(-1)  # pixels with a choice
-        if left.numel():
-            best[left] = self._choose(cell[left], y[left], x[left], points)
+        # The clamp keeps places far away within what an integer holds, and sends them to the ring.
+        row = (y / self.side).floor_().add_(_MARGIN).clamp_(0, self.shape[0] - 1)
+        column = (x / self.side).floor_().add_(_MARGIN).clamp_(0, self.shape[1] - 1)
+        cell = row.mul_(self.shape[1]).add_(column).long()
+        best = self.only[cell]
+        choice = (best == -1).nonzero().view(-1)
+        if choice.numel():
+            best[choice] = self._choose(cell[choice], y[choice], x[choice], points)
+        beyond = (best == -2).nonzero().view(-1)
+        if beyond.numel():
+            best[beyond] = _nearest_one_by_one(y[beyond], x[beyond], points)
         return best
 
     def _choose(self, cell: Tensor, y: Tensor, x: Tensor, points: Tensor) -> Tensor:
@@ -159,8 +160,11 @@ def _make_cells(points: Tensor, size: tuple[int, int]) -> _Cells:
         possible = least_y[piece, None] + least_x <= limit[..., None] * (1 + _SLACK)  # (rows, columns, K)
         counts.append(possible.sum(axis=2).reshape(-1))
         candidates.append(possible.nonzero()[2])
-    count = torch.from_numpy(np.concatenate(counts))
-    return _Cells(side, shape, count.cumsum(0) - count, count, torch.from_numpy(np.concatenate(candidates)))
+    count, listed = torch.from_numpy(np.concatenate(counts)), torch.from_numpy(np.concatenate(candidates))
+    first = count.cumsum(0) - count
+    only = torch.where(count == 1, listed[first], -1).view(shape)
+    only[[0, -1]] = only[:, [0, -1]] = -2
+    return _Cells(side, shape, only.view(-1), first, count, listed)
 
 
 def _nearest_one_by_one(y: Tensor, x: Tensor, points: Tensor) -> Tensor:
@@ -203,12 +207,12 @@ def _check_centers(centers: ArrayLike, device: torch.device) -> Tensor:
     return points
 
 
-def _check_places(y: Tensor, x: Tensor) -> None:
-    """Raise where an offset is not finite; a place is its pixel plus its offset."""
-    bad = ~(y.isfinite() & x.isfinite())
-    if bool(bad.any()):
+def _check_places(places: Tensor) -> None:
+    """Raise where a place ``(2, P)``, a pixel plus its offset, is not finite."""
+    if not bool(torch.stack(torch.aminmax(places)).isfinite().all()):
+        bad = int((~places.isfinite()).any(dim=0).sum())
         msg = (
-            f"Expected `offsets` to be finite at thing pixels, got NaN or infinity at {int(bad.sum())} "
-            f"of {bad.numel()} of them."
+            f"Expected `offsets` to be finite at thing pixels, got NaN or infinity at {bad} "
+            f"of {places.shape[1]} of them."
         )
         raise ValueError(msg)

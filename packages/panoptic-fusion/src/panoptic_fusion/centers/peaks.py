@@ -1,5 +1,6 @@
 """Finding centers: the peaks of a heat map (arXiv:1911.10194, section 3.2)."""
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
@@ -9,7 +10,7 @@ from torch import Tensor
 from panoptic_fusion._checks import ArrayLike, as_tensor, check_count, check_fraction, check_shape
 from panoptic_fusion._windows import is_host
 
-_PIXELS_AT_ONCE = 1 << 16  # of a band of rows on the host, so that it stays in the cache
+_TILE = 128, 512  # rows and columns at once on the host, so that they stay in the cache
 _LARGEST = 3.4028234663852886e38  # of float32
 
 
@@ -61,19 +62,14 @@ def find_centers(
         msg = f"Expected `nms_kernel` to be odd, got {nms_kernel}. An even square has no middle pixel."
         raise ValueError(msg)
     heat = check_heatmap(center_heatmap)
-    height, width = heat.shape
-    places, scores = [], []
-    rows = max(1, _PIXELS_AT_ONCE // max(width, 1)) if is_host(heat) else max(height, 1)
-    for top in range(0, height if width else 0, rows):
-        found = _peaks(heat, top, min(top + rows, height), threshold, nms_kernel // 2)
-        if found is not None:
-            places.append(found[0])
-            scores.append(found[1])
-    if not places:
+    found = [_peaks(heat, *tile, threshold, nms_kernel // 2) for tile in _tiles(heat)]
+    if not found:
         nothing = torch.zeros(0, 2, dtype=torch.int64, device=heat.device)
         return Centers(nothing, torch.zeros(0, device=heat.device))
-    all_scores, order = torch.cat(scores).sort(descending=True, stable=True)
-    return Centers(torch.cat(places)[order[:top_k]], all_scores[:top_k])
+    places = torch.cat([places for places, _ in found])  # (P, 2)
+    reading = (places[:, 0] * heat.shape[1] + places[:, 1]).argsort()
+    scores, order = torch.cat([scores for _, scores in found])[reading].sort(descending=True, stable=True)
+    return Centers(places[reading[order[:top_k]]], scores[:top_k])
 
 
 def check_heatmap(center_heatmap: ArrayLike) -> Tensor:
@@ -97,27 +93,42 @@ def check_heatmap(center_heatmap: ArrayLike) -> Tensor:
     return heat[0]
 
 
-def _peaks(
-    heat: Tensor, top: int, bottom: int, threshold: float, radius: int
-) -> tuple[Tensor, Tensor] | None:
-    """Return the peaks of some rows in reading order, ``(P, 2)`` int64, and their values, ``(P,)``."""
-    band = heat[top:bottom].float()  # (h, W)
-    if is_host(heat) and not bool((band > threshold).any()):
-        return None
-    low, high = max(top - radius, 0), min(bottom + radius, len(heat))
-    # A border of minus infinity: nothing beyond the image is higher or as high.
-    around = (radius, radius, radius - (top - low), radius - (high - bottom))
-    padded = F.pad(heat[low:high].float(), around, value=-torch.inf)
-    peak = band > threshold
-    if radius:
-        height, width = band.shape
-        middle = padded[radius : radius + height]
-        sides = _running_max(middle, 1, radius)  # (h, W + radius + 1), starting at each pixel
-        peak &= (band > sides[:, :width]) & (band >= sides[:, radius + 1 :])
-        lines = _running_max(_running_max(padded, 1, 2 * radius + 1), 0, radius)  # (h + radius + 1, W)
-        peak &= (band > lines[:height]) & (band >= lines[radius + 1 :])
+def _tiles(heat: Tensor) -> Iterator[tuple[slice, slice]]:
+    """Yield the rows and columns of tiles that cover a map; one tile on a GPU."""
+    height, width = heat.shape
+    rows, columns = _TILE if is_host(heat) else (max(height, 1), max(width, 1))
+    for top in range(0, height, rows):
+        for left in range(0, width, columns):
+            yield slice(top, min(top + rows, height)), slice(left, min(left + columns, width))
+
+
+def _peaks(heat: Tensor, rows: slice, columns: slice, threshold: float, radius: int) -> tuple[Tensor, Tensor]:
+    """Return the peaks of a tile, ``(P, 2)`` int64, and their values, ``(P,)`` float32."""
+    tile = heat[rows, columns].float()  # (h, w)
+    peak = tile > threshold
+    height, width = tile.shape
+    if radius and not (is_host(heat) and not bool(peak.any())):
+        padded = _with_surroundings(heat, rows, columns, radius)
+        sides = _running_max(padded[radius : radius + height], 1, radius)  # (h, w + radius + 1)
+        lines = _running_max(_running_max(padded, 1, 2 * radius + 1), 0, radius)  # (h + radius + 1, w)
+        peak &= tile > torch.maximum(sides[:, :width], lines[:height])  # what comes earlier
+        peak &= tile >= torch.maximum(sides[:, radius + 1 :], lines[radius + 1 :])
     places = peak.nonzero()
-    return places + places.new_tensor([top, 0]), band[peak]
+    scores = tile[places[:, 0], places[:, 1]]
+    return places + places.new_tensor([rows.start, columns.start]), scores
+
+
+def _with_surroundings(heat: Tensor, rows: slice, columns: slice, radius: int) -> Tensor:
+    """Return a tile and what lies around it, float32; minus infinity beyond the image, where nothing is."""
+    top, bottom = max(rows.start - radius, 0), min(rows.stop + radius, heat.shape[0])
+    left, right = max(columns.start - radius, 0), min(columns.stop + radius, heat.shape[1])
+    missing = (
+        radius - (columns.start - left),
+        radius - (right - columns.stop),
+        radius - (rows.start - top),
+        radius - (bottom - rows.stop),
+    )
+    return F.pad(heat[top:bottom, left:right].float(), missing, value=-torch.inf)
 
 
 def _running_max(values: Tensor, axis: int, count: int) -> Tensor:

@@ -78,10 +78,13 @@ def majority_vote(
     if not counts.numel():
         return Votes(counts.new_full((count,), -1), counts.view(count, num_things))
     nobody = counts.numel()  # where pixels without a vote go
+    dtype = torch.int32 if nobody < 2**31 else torch.int64
     for rows in row_bands(instance_map):
-        label, instance = sem_seg[rows].long(), instance_map[rows].long()
-        silent = (label < 0) | (label >= num_things) | (label == ignore_index) | (instance == 0)
-        codes = instance.sub(1).mul_(num_things).add_(label).masked_fill_(silent, nobody)
+        label, instance = sem_seg[rows], instance_map[rows].to(dtype)
+        silent = (label < 0) | (label >= num_things) | (instance == 0)
+        if 0 <= ignore_index < num_things:
+            silent |= label == ignore_index
+        codes = (instance - 1).mul_(num_things).add_(label.to(dtype)).masked_fill_(silent, nobody)
         counts += torch.bincount(codes.view(-1), minlength=nobody + 1)[:nobody]
     counts = counts.view(count, num_things)
     labels = counts.argmax(dim=1)  # of equal ones the first

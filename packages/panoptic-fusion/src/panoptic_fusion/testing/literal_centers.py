@@ -48,6 +48,15 @@ def group_pixels_literally(centers: Tensor, offsets: Tensor, thing_mask: Tensor)
     return ((distances.argmin(dim=0) + 1) * thing_mask).int()
 
 
+def group_pixels_as_published(centers: Tensor, offsets: Tensor, thing_mask: Tensor) -> Tensor:
+    """Group as is usual: the vectors from all centers to all pixels, ``(K, H * W, 2)``, then their norms."""
+    height, width = thing_mask.shape
+    grid = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
+    places = (torch.stack(grid).to(offsets.device) + offsets).reshape(2, -1).T  # (H * W, 2)
+    distances = (centers[:, None] - places[None]).norm(dim=-1)  # (K, H * W)
+    return ((distances.argmin(dim=0).view(height, width) + 1) * thing_mask).int()
+
+
 def fuse_by_centers_literally(
     heatmap: Tensor,
     offsets: Tensor,
@@ -60,18 +69,22 @@ def fuse_by_centers_literally(
     top_k: int = 200,
     stuff_area_limit: int = 2048,
     ignore_index: int = 255,
-    pooled: bool = False,
+    as_published: bool = False,
 ) -> PanopticSegmentation:
     """Do what `panoptic_fusion.fuse_by_centers` promises, over full-size maps, a mask for each instance.
 
-    `pooled` takes the centers from `pooled_centers_literally`.
+    `as_published` takes `pooled_centers_literally` and `group_pixels_as_published`: what is usual, and the
+    same but for equal heat and equal distances.
     """
-    if pooled:
+    group = group_pixels_as_published if as_published else group_pixels_literally
+    if as_published:
         centers = pooled_centers_literally(heatmap, threshold, nms_kernel, top_k)
     else:
         centers, _ = find_centers_literally(heatmap, threshold=threshold, nms_kernel=nms_kernel, top_k=top_k)
     things = (sem_seg >= 0) & (sem_seg < num_things) & (sem_seg != ignore_index)
-    instance_map = group_pixels_literally(centers, offsets, things)
+    instance_map = (
+        group(centers, offsets, things) if len(centers) else torch.zeros_like(sem_seg, dtype=torch.int32)
+    )
     panoptic = torch.zeros_like(sem_seg, dtype=torch.int32)
     rows: list[tuple[int, bool, float]] = []
     for k, (y, x) in enumerate(centers.tolist()):
