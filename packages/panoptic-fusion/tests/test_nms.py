@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from panoptic_fusion import BoxMasks, mask_nms, nms
-from panoptic_fusion.testing.literal import _box_iou, _mask_iou, full_masks
+from panoptic_fusion.testing.literal import box_iou, full_masks, mask_iou
 
 
 def greedy(
@@ -53,7 +53,7 @@ def test_boxes_match_a_loop(seed: int, threshold: float, with_labels: bool) -> N
         scores.tolist(),
         threshold,
         None if labels is None else labels.tolist(),
-        lambda i, j: _box_iou(boxes[i], boxes[j]),
+        lambda i, j: box_iou(boxes[i], boxes[j]),
     )
     assert nms(boxes, scores, threshold, labels).tolist() == expected
     assert (
@@ -79,7 +79,7 @@ def test_masks_match_a_loop(scene: Callable, threshold: float, form: str) -> Non
                 one.scores.tolist(),
                 threshold,
                 None if labels is None else labels.tolist(),
-                lambda i, j, full=full: _mask_iou(full[i], full[j]),
+                lambda i, j, full=full: mask_iou(full[i], full[j]),
             )
             scores = one.scores.numpy() if form == "numpy" else one.scores
             assert mask_nms(masks, scores, threshold, size, labels).tolist() == expected

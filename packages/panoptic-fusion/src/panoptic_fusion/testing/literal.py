@@ -104,7 +104,7 @@ def fuse_by_mask_guidance_literally(
             after_boxes.append(i)
     after_masks: list[int] = []
     for i in after_boxes:
-        if masks[i].any() and all(_mask_iou(masks[i], masks[j]) <= mask_nms_threshold for j in after_masks):
+        if masks[i].any() and all(mask_iou(masks[i], masks[j]) <= mask_nms_threshold for j in after_masks):
             after_masks.append(i)
     things = sem_seg < num_things
     if ignore_index < num_things:
@@ -118,7 +118,7 @@ def fuse_by_mask_guidance_literally(
         if measure == "coverage":
             overlap = int((mask & (panoptic > 0)).sum()) / area
         else:
-            overlap = max((_mask_iou(mask, masks[j]) for j in added), default=0.0)
+            overlap = max((mask_iou(mask, masks[j]) for j in added), default=0.0)
         if overlap >= overlap_threshold or int((mask & things).sum()) / area <= guidance_threshold:
             continue
         added.append(i)
@@ -164,6 +164,6 @@ def box_iou(first: Tensor, second: Tensor) -> float:
     return shared / union if union else 0.0
 
 
-def _mask_iou(first: Tensor, second: Tensor) -> float:
+def mask_iou(first: Tensor, second: Tensor) -> float:
     union = int((first | second).sum())
     return int((first & second).sum()) / union if union else 0.0
