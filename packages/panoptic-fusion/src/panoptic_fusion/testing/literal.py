@@ -165,5 +165,6 @@ def box_iou(first: Tensor, second: Tensor) -> float:
 
 
 def mask_iou(first: Tensor, second: Tensor) -> float:
+    """Return the IoU of two ``(H, W)`` bool masks; 0 if both are empty."""
     union = int((first | second).sum())
     return int((first & second).sum()) / union if union else 0.0
