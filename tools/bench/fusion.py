@@ -47,6 +47,9 @@ def run(args: argparse.Namespace) -> None:
     slope_rows(table, repeats)
     memory_rows(table)
     gpu_rows(table, scene, repeats)
+    from bench import fusion_logits  # it builds on this module
+
+    fusion_logits.add_rows(table, repeats)
     table.close()
 
 
