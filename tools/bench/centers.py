@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from functools import partial
 
 import torch
+from bench._fusion_scene import NUM_CLASSES, NUM_THINGS, num_threads, peak_in_fresh_process
 from bench._timing import Table, interleaved
-from bench.fusion import NUM_CLASSES, NUM_THINGS, num_threads, peak_in_fresh_process
 from torch import Tensor
 
 from panoptic_fusion import (

@@ -4,8 +4,7 @@ import time
 from functools import partial
 
 import torch
-from bench._timing import Table, interleaved
-from bench.fusion import (
+from bench._fusion_scene import (
     NUM_CLASSES,
     NUM_THINGS,
     Scene,
@@ -14,6 +13,7 @@ from bench.fusion import (
     paste_in_box,
     peak_in_fresh_process,
 )
+from bench._timing import Table, interleaved
 from torch import Tensor
 
 from panoptic_fusion import fuse_by_ranking

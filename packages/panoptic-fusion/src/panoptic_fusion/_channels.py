@@ -7,7 +7,7 @@ from torch import Tensor
 from panoptic_fusion._windows import is_host
 from panoptic_fusion.segmentation import PanopticSegmentation
 
-_PIXELS_AT_ONCE = 1 << 15  # less than PyTorch gives to a second thread
+_PIXELS_AT_ONCE = (1 << 15) - 1  # less than PyTorch gives to a second thread
 VOID = -1
 """The class of a channel whose pixels become void."""
 

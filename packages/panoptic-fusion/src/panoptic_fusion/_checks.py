@@ -67,9 +67,10 @@ def check_sem_logits(sem_logits: Tensor, num_things: int, name: str = "sem_logit
     if not sem_logits.is_floating_point():
         msg = f"Expected `{name}` to be floats, got {sem_logits.dtype}. A label map is not enough here."
         raise TypeError(msg)
-    if not num_things <= sem_logits.shape[0] <= MAX_LABEL:
+    low = max(num_things, 1)
+    if not low <= sem_logits.shape[0] <= MAX_LABEL:
         msg = (
-            f"Expected `{name}` to have between num_things = {num_things} and {MAX_LABEL} channels, things "
+            f"Expected `{name}` to have between {low} and {MAX_LABEL} channels, the {num_things} things "
             f"first, got {tuple(sem_logits.shape)}. A collapsed head does not say which thing it means."
         )
         raise ValueError(msg)

@@ -74,12 +74,14 @@ class MaskValues:
         if i not in self._columns:
             cells = self._cells[i]  # (M + 2, M + 2)
             near, far = columns.near.to(cells), columns.far.to(cells)
-            left, right = cells[:, columns.cells], cells[:, columns.cells + 1]
+            left, right = (cells.index_select(1, columns.cells + side) for side in (0, 1))
             self._columns[i] = left * near + right * far  # (M + 2, w)
         stretched = self._columns[i]
         index = rows.cells[top - y0 : bottom - y0]
         near, far = (one[top - y0 : bottom - y0, None].to(stretched) for one in (rows.near, rows.far))
-        return stretched[index] * near + stretched[index + 1] * far
+        # Not `stretched[index]`: it gives even this little to a second thread.
+        above, below = stretched.index_select(0, index), stretched.index_select(0, index + 1)
+        return above * near + below * far
 
     def read_whole(self, i: int) -> Tensor:
         """Return mask `i` inside its window, ``(h, w)``."""

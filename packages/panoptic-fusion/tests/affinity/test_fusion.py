@@ -98,6 +98,16 @@ def test_half_precision_maps(scene: Callable, dtype: torch.dtype) -> None:
     assert torch.equal(seg.id_map, again.id_map)
 
 
+def test_an_image_without_pixels_and_one_of_one() -> None:
+    masks = BoxMasks.from_logits(torch.full((1, 3, 3), 9.0), torch.tensor([[0.0, 0.0, 1.0, 1.0]]))
+    parts = masks, torch.tensor([0]), torch.tensor([0.9])
+    empty = fuse_by_affinity(*parts, torch.zeros(2, 0, 5), num_things=1)
+    assert empty.shape == (0, 5)
+    assert len(empty) == 0
+    one = fuse_by_affinity(*parts, torch.tensor([[[3.0]], [[0.0]]]), num_things=1, size=(1, 1))
+    assert one.id_map.tolist() == [[1]]
+
+
 def test_errors(scene: Callable) -> None:
     one = scene(0)
     sem_logits, phi0, phi1 = make_maps(0, (10, 14))

@@ -133,6 +133,15 @@ def test_matches_literal_loop(scene: Callable, unknown: bool, outside: str) -> N
     assert joined > 0
 
 
+def test_an_image_without_pixels() -> None:
+    masks = BoxMasks.from_logits(torch.full((1, 3, 3), 9.0), torch.tensor([[0.0, 0.0, 1.0, 1.0]]))
+    parts = masks, torch.tensor([0]), torch.tensor([0.9])
+    for size in ((0, 5), (5, 0)):
+        empty = fuse_by_panoptic_logits(*parts, torch.zeros(2, *size), num_things=1)
+        assert empty.shape == size
+        assert len(empty) == 0
+
+
 def test_errors(scene: Callable) -> None:
     one = scene(0)
     sem_logits = torch.zeros(NUM_CLASSES, *one.sem_seg.shape)

@@ -225,7 +225,7 @@ def test_errors() -> None:
             call((sem_logits, mask_logits, boxes, torch.tensor([0, 3])))
         with pytest.raises(ValueError, match=r"`labels` to have the shape \(N,\) = \(2,\)"):
             call((sem_logits, mask_logits, boxes, labels[:1]))
-        with pytest.raises(ValueError, match="between num_things = 3 and"):
+        with pytest.raises(ValueError, match="between 3 and 32767 channels"):
             call((sem_logits[:2], mask_logits, boxes, labels))
         with pytest.raises(TypeError, match="A label map is not enough"):
             call((sem_logits.long(), mask_logits, boxes, labels))

@@ -28,7 +28,7 @@ from panoptic_fusion.affinity.revision import best_channels
 from panoptic_fusion.box_masks import BoxMasks
 from panoptic_fusion.segmentation import PanopticSegmentation
 
-_VALUES_AT_ONCE = 1 << 18
+_VALUES_AT_ONCE = (1 << 15) - 1  # less than PyTorch gives to a second thread
 
 
 @torch.no_grad()
@@ -178,10 +178,7 @@ def _make_potential(
     cells, crop_values, log_total = masks.mask_logits, (-20.0, 20.0), None
     if form != "logit_sum":
         cells, crop_values = None if cells is None else cells.float().sigmoid(), (0.0, 1.0)
-        log_total = torch.empty(grid, device=sem_logits.device)
-        step = max(1, _VALUES_AT_ONCE // max(len(sem_logits) * grid[1], 1)) if is_host(log_total) else grid[0]
-        for top in range(0, grid[0], max(step, 1)):
-            log_total[top : top + step] = sem_logits[:, top : top + step].float().logsumexp(dim=0)
+        log_total = _log_total(sem_logits)
     values = MaskValues(masks, grid, cells=cells, crop_values=crop_values)
     return Potential(
         sem_logits,
@@ -193,3 +190,18 @@ def _make_potential(
         form=form,
         log_total=log_total,
     )
+
+
+def _log_total(logits: Tensor) -> Tensor:
+    """Return the logarithm of the sum of exponentials over the channels, ``(h, w)`` float32."""
+    if not is_host(logits):
+        return logits.float().logsumexp(dim=0)
+    total = torch.empty(logits.shape[1:])
+    step = max(1, _VALUES_AT_ONCE // max(logits.shape[0] * logits.shape[2], 1))
+    for top in range(0, logits.shape[1], step):
+        piece = logits[:, top : top + step].detach().float().numpy()
+        highest = piece.max(axis=0)
+        with np.errstate(invalid="ignore"):  # infinite logits become NaN, which is an error later
+            summed = np.exp(piece - highest).sum(axis=0)
+        total[top : top + step] = torch.from_numpy(np.log(summed) + highest)
+    return total

@@ -7,6 +7,7 @@ paper draws stuff as full-image boxes; a stuff channel is the semantic probabili
 from collections.abc import Sequence
 from typing import Literal, TypeAlias
 
+import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812 (its usual name)
 from torch import Tensor
@@ -24,6 +25,7 @@ from panoptic_fusion._checks import (
     check_shape,
 )
 from panoptic_fusion._mask_values import MaskValues
+from panoptic_fusion._windows import is_host
 from panoptic_fusion.box_masks import BoxMasks
 from panoptic_fusion.paste import Window, paste_windows
 
@@ -201,4 +203,7 @@ class Potential:
         values = self._sem_values[label, y0:y1, x0:x1]
         if self._log_total is None:
             return values
-        return (values.to(self._log_total.dtype) - self._log_total[y0:y1, x0:x1]).exp()
+        exponents = values.to(self._log_total.dtype) - self._log_total[y0:y1, x0:x1]
+        if is_host(exponents) and not exponents.requires_grad:
+            return torch.from_numpy(np.exp(exponents.numpy()))  # PyTorch gives even little to a second thread
+        return exponents.exp()

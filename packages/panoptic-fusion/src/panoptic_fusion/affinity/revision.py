@@ -1,5 +1,7 @@
 """The best channel of the revised potential, some rows of all channels at a time."""
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor
 
@@ -7,7 +9,8 @@ from panoptic_fusion._channels import RunningBest
 from panoptic_fusion.affinity.potential import Potential
 from panoptic_fusion.affinity.upsampling import upsampled_argmax
 
-_VALUES_AT_ONCE = 1 << 19  # of a strip of all channels, on the host
+_VALUES_AT_ONCE = 1 << 21  # of a strip of all channels, on the host
+_PIXELS_AT_ONCE = (1 << 15) - 1  # of a strip there: less than PyTorch gives to a second thread
 _VALUES_AT_ONCE_ON_DEVICE = 1 << 26
 _MAPS_AT_ONCE = 16
 
@@ -36,6 +39,9 @@ def best_channels(
     Raises:
         ValueError: If the best value of a cell is NaN or infinite.
     """
+    upsample = strides != (1.0, 1.0)
+    kept = torch.zeros(len(potential), *grid, device=potential.device) if upsample else None
+    strips = _Strips(potential, grid, kept)
     gathered = None
     if features is not None:
         # Cells whose centre lies beyond the result are the padding of a batch.
@@ -43,33 +49,59 @@ def best_channels(
             int(((torch.arange(cells) + 0.5) * stride < pixels).sum())
             for cells, stride, pixels in zip(grid, strides, size, strict=True)
         )
-        gathered = gamma * _gather(potential, features[1], rows, columns).T  # (K, D)
-    upsample = strides != (1.0, 1.0)
-    kept = torch.zeros(len(potential) if upsample else 0, *grid, device=potential.device)
+        gathered = gamma * strips.gather(features[1], rows, columns)
     winners = torch.empty(grid, dtype=torch.int32, device=potential.device)
-    step = _rows_at_once(potential, grid)
     seen = []
-    for top in range(0, grid[0], step):
-        bottom = min(top + step, grid[0])
-        strip = kept[:, top:bottom] if upsample else kept.new_zeros(len(potential), bottom - top, grid[1])
-        _fill(strip, potential, top, bottom)
+    for top, bottom, strip in strips:
         if features is not None and gathered is not None:
-            strip = strip.view(len(strip), -1)  # a view of `kept`, written in place
-            strip.addmm_(gathered, features[0][:, top:bottom].flatten(1))
+            # A view of `kept`, written in place.
+            strip.view(len(strip), -1).addmm_(gathered, features[0][:, top:bottom].flatten(1))
         best = RunningBest(strip[0])
         best.add(strip)
-        winners[top:bottom] = best.winners.view(bottom - top, grid[1])
+        winners[top:bottom] = best.winners
         seen.append(torch.stack(torch.aminmax(best.values)))
     if not bool(torch.stack(seen).isfinite().all()):
         msg = "Expected finite values, got NaN or infinity: look at `sem_logits`, `phi0`, `phi1` and `gamma`."
         raise ValueError(msg)
-    return upsampled_argmax(kept, winners, size, strides) if upsample else winners
+    return winners if kept is None else upsampled_argmax(kept, winners, size, strides)
 
 
-def _rows_at_once(potential: Potential, grid: tuple[int, int]) -> int:
-    budget = _VALUES_AT_ONCE if potential.device.type == "cpu" else _VALUES_AT_ONCE_ON_DEVICE
-    budget = min(budget, _MAPS_AT_ONCE * grid[0] * grid[1])
-    return max(1, budget // (len(potential) * grid[1]))
+class _Strips:
+    """Some rows of all channels, one strip after another; kept for a second round if there is room."""
+
+    def __init__(self, potential: Potential, grid: tuple[int, int], kept: Tensor | None) -> None:
+        self._potential, self._grid, self._kept = potential, grid, kept
+        self._filled = False
+        host = potential.device.type == "cpu"
+        pixels = (_VALUES_AT_ONCE if host else _VALUES_AT_ONCE_ON_DEVICE) // len(potential)
+        pixels = min(
+            pixels, _PIXELS_AT_ONCE if host else pixels, _MAPS_AT_ONCE * grid[0] * grid[1] // len(potential)
+        )
+        self._step = max(1, pixels // grid[1])
+
+    def __iter__(self) -> Iterator[tuple[int, int, Tensor]]:
+        """Yield the first row, one past the last, and the potential there, ``(K, n, w)``."""
+        height, width = self._grid
+        for top in range(0, height, self._step):
+            bottom = min(top + self._step, height)
+            if self._kept is None:
+                strip = torch.zeros(len(self._potential), bottom - top, width, device=self._potential.device)
+            else:
+                strip = self._kept[:, top:bottom]
+            if not self._filled:
+                _fill(strip, self._potential, top, bottom)
+            yield top, bottom, strip
+        self._filled = self._kept is not None
+
+    def gather(self, phi1: Tensor, rows: int, columns: int) -> Tensor:
+        """Return the mean of ``Psi phi1^T`` over the first rows and columns, ``(K, D)``."""
+        total = phi1.new_zeros(len(self._potential), len(phi1))
+        for top, bottom, strip in self:
+            last = min(bottom, rows)
+            if top < last:
+                psi = strip[:, : last - top, :columns].flatten(1)
+                total.addmm_(psi, phi1[:, top:last, :columns].flatten(1).T)
+        return total / max(rows * columns, 1)
 
 
 def _fill(strip: Tensor, potential: Potential, top: int, bottom: int) -> None:
@@ -81,18 +113,3 @@ def _fill(strip: Tensor, potential: Potential, top: int, bottom: int) -> None:
             strip[channel, low - top : high - top, x0:x1] = potential.inside(channel, low, high)
         if y1 <= bottom:
             potential.forget(channel)
-
-
-def _gather(potential: Potential, phi1: Tensor, rows: int, columns: int) -> Tensor:
-    """Return the mean of ``phi1 Psi^T`` over the first rows and columns, ``(D, K)``, box by box."""
-    sums = []
-    for channel in range(len(potential)):
-        x0, y0, x1, y1 = potential.window(channel)
-        right, bottom = min(x1, columns), min(y1, rows)
-        if right <= x0 or bottom <= y0:
-            sums.append(phi1.new_zeros(len(phi1)))
-            continue
-        values = potential.inside(channel, y0, bottom)[:, : right - x0].float()
-        potential.forget(channel)
-        sums.append(phi1[:, y0:bottom, x0:right].flatten(1) @ values.flatten())
-    return torch.stack(sums, dim=1) / max(rows * columns, 1)

@@ -14,7 +14,7 @@ from panoptic_fusion._windows import is_host
 from panoptic_fusion.box_masks import BoxMasks
 from panoptic_fusion.panoptic_logits._planes import Outside, check_options, mask_logit_values, read_planes
 
-_PIXELS_AT_ONCE = 1 << 15  # of a strip on the host: less than PyTorch gives to a second thread
+_PIXELS_AT_ONCE = (1 << 15) - 1  # of a strip on the host: less than PyTorch gives to a second thread
 _PIXELS_AT_ONCE_ON_DEVICE = 1 << 23
 
 

@@ -23,7 +23,7 @@ from panoptic_fusion._instances import MaskReader, as_box_masks
 from panoptic_fusion._windows import count_true, is_host, on_host
 from panoptic_fusion.box_masks import BoxMasks
 
-_PIXELS_AT_ONCE = 1 << 15
+_PIXELS_AT_ONCE = (1 << 15) - 1
 
 
 @torch.no_grad()
