@@ -13,6 +13,7 @@ from panoptic_core.engine.distributed import join_processes, leave_processes
 from panoptic_core.engine.prediction_files import predict_files
 from panoptic_core.engine.runner import PanopticRunner
 from panoptic_core.engine.values import write_values
+from panoptic_core.evaluation.raw_writer import RawOutputsWriter
 from panoptic_core.inference import load_model
 
 
@@ -39,7 +40,13 @@ def train(options: RunOptions) -> PanopticRunner:
 
 
 def evaluate(
-    options: RunOptions, *, out: str | None = None, pictures: int = 0, json_path: str | None = None
+    options: RunOptions,
+    *,
+    out: str | None = None,
+    pictures: int = 0,
+    json_path: str | None = None,
+    raw: str | None = None,
+    raw_logits: bool = False,
 ) -> dict[str, Any]:
     """Evaluate a checkpoint.
 
@@ -48,6 +55,8 @@ def evaluate(
         out: Write prediction files (PNG and JSON) into this folder.
         pictures: Draw so many images (image, ground truth, prediction, mismatch) into the work folder.
         json_path: Write the values there; NaN becomes null.
+        raw: Write what the network says before fusion into this folder, an npz file an image.
+        raw_logits: With the class scores of all pixels, which some fusions need, and which are large.
 
     Returns:
         The values by name.
@@ -68,6 +77,8 @@ def evaluate(
     join_processes(options.launcher)
     try:
         runner: PanopticRunner = PanopticRunner.from_cfg(cfg)
+        if raw is not None:
+            _keep_raw(runner.model, raw, logits=raw_logits, config=str(options.config))
         values = runner.test()
         if json_path is not None and is_main_process():
             write_values(json_path, values)
@@ -89,6 +100,18 @@ def predict(config: str, checkpoint: str, images: str, out: str, device: str | N
     for sentence in unreadable:
         print(f"error: {sentence}", file=sys.stderr)  # noqa: T201
     return 1 if unreadable else 0
+
+
+def _keep_raw(model: Any, folder: str, *, logits: bool, config: str) -> None:
+    """Let a detector write its raw outputs; class scores only if asked for, or if its fusion reads them."""
+    detector = getattr(model, "module", model)
+    if not hasattr(detector, "raw_transforms"):
+        msg = (
+            f"--save-raw needs a detector with `raw_transforms`, got {type(detector).__name__}. Leave it out."
+        )
+        raise ConfigError(config, [msg])
+    detector.raw_transforms.append(RawOutputsWriter(folder))
+    detector.keep_sem_logits = detector.keep_sem_logits or logits
 
 
 def _leave_out_noise() -> None:

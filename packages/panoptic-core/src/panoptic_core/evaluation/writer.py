@@ -15,6 +15,25 @@ from panoptic_core.files import atomic_path, make_annotation, write_panoptic_png
 from panoptic_core.registry import METRICS
 
 
+def image_name_of(sample: Mapping[str, Any]) -> str:
+    """Return the file name of a sample's image, as its data set lists it."""
+    return str(sample.get("file_name") or Path(str(sample.get("img_path") or sample.get("img_id"))).name)
+
+
+def path_inside(folder: Path, name: str) -> Path:
+    """Return where to write a file of a folder; the folder above it is made.
+
+    Raises:
+        ValueError: If the name leads out of the folder.
+    """
+    path = folder / name
+    if folder.resolve() not in path.resolve().parents:
+        msg = f"Expected the file name {name!r} to stay inside `{folder}`. Correct it in the annotations."
+        raise ValueError(msg)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path
+
+
 @METRICS.register_module()
 class PanopticWriter(PerImageMetric):
     """Write predictions as test servers and ``panoptic-eval`` want them; it has no values.
@@ -39,19 +58,12 @@ class PanopticWriter(PerImageMetric):
         """Write one PNG and return what the JSON says about it."""
         segmentation = require(sample, "pred_panoptic", PREDICTION_CURE)
         image_id = require(sample, "img_id", "Name it in the meta_keys of the packing transform.")
-        image_name = str(sample.get("file_name") or Path(str(sample.get("img_path") or image_id)).name)
+        image_name = image_name_of(sample)
         name = Path(image_name).with_suffix(".png").as_posix()
         annotation, ids = make_annotation(
             image_id, name, segmentation, self.table, with_scores=self.with_scores
         )
-        path = self.out / "panoptic" / name
-        if self.out.resolve() not in path.resolve().parents:
-            msg = (
-                f"Expected the file name of image {image_id!r} to stay inside `{self.out}`, got {image_name}."
-            )
-            raise ValueError(msg)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_panoptic_png(path, ids)
+        write_panoptic_png(path_inside(self.out / "panoptic", name), ids)
         height, width = segmentation.shape
         image = {"id": image_id, "file_name": image_name, "width": width, "height": height}
         return {"image": image, "annotation": annotation}
