@@ -24,4 +24,4 @@ model.update(
         stuff_area_limit=256,  # as configs/upsnet.py
     ),
 )
-model["semantic_head"].update(type=DeformableSemanticHead, num_convs=2)
+model["semantic_head"].update(type=DeformableSemanticHead, num_convs=1)

@@ -59,7 +59,7 @@ model.update(
     roi_head=dict(bbox_head=dict(num_classes=num_things), mask_head=dict(num_classes=num_things)),
     semantic_head=dict(
         type=DeformableSemanticHead,
-        num_convs=2,
+        num_convs=1,
         num_things_classes=num_things,
         num_stuff_classes=num_stuff,
     ),
