@@ -53,6 +53,7 @@ model.update(
     type=UPSNet,
     panoptic_weight=0.5,
     roi_weight=0.2,
+    unknown=True,
     # Cars of 7 x 7 pixels need anchors of 8 and more proposals than scenes with six things.
     rpn_head=dict(anchor_generator=dict(scales=[2, 4])),
     train_cfg=dict(rpn_proposal=dict(nms_pre=1000, max_per_img=200)),
