@@ -188,6 +188,24 @@ def test_predicts(upsnet: Callable[..., UPSNet], make_batch: Make) -> None:
         assert sample.pred_sem_seg.sem_seg.shape == (1, 60, 90)
 
 
+def test_augmented_views_change_semantics_alone(upsnet: Callable[..., UPSNet], make_batch: Make) -> None:
+    # Sections 4 and 6.1: semantic logits are averaged, boxes and masks are those of the plain input.
+    views = {"semantics_only": True, "space": "logits"}
+    plain, one, several = (
+        upsnet(tta=tta).eval()
+        for tta in (None, {"scales": [1.0], "flip": False, **views}, {"scales": [0.5, 1.0], **views})
+    )
+    data = plain.data_preprocessor(make_batch("things", size=(60, 90)), training=False)
+    with torch.no_grad():
+        raw, same, merged = (
+            model.predict_raw(data["inputs"], data["data_samples"])[0].raw for model in (plain, one, several)
+        )
+    torch.testing.assert_close(same.sem_logits, raw.sem_logits)
+    assert torch.equal(merged.masks.mask_logits, raw.masks.mask_logits)
+    assert torch.equal(merged.boxes, raw.boxes)
+    assert not torch.allclose(merged.sem_logits, raw.sem_logits)
+
+
 def test_switches_of_table_6(upsnet: Callable[..., UPSNet], make_batch: Make) -> None:
     batch = make_batch("things")
     assert "loss_panoptic" not in _losses(upsnet(panoptic_weight=0.0), batch)[1]

@@ -64,7 +64,7 @@ def panoptic_target(
     device = truth.device
     shown = segment_ids.to(device)[visible.to(device)]  # (V,)
     shows = truth.ids[:, None] == shown[None, :]  # (S, V)
-    has_channel = shows.any(dim=1) & ~truth.iscrowd
+    has_channel = shows.any(dim=1)
     others = num_stuff + len(shown) if unknown else NO_TARGET
     if len(shown):
         things = torch.where(has_channel, num_stuff + shows.int().argmax(dim=1), others)
