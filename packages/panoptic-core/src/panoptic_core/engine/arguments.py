@@ -12,6 +12,7 @@ from panoptic_core.engine.checkpoint import CheckpointError
 from panoptic_core.engine.config import ConfigError, RunOptions
 from panoptic_core.engine.config.options import AUTO
 from panoptic_core.engine.distributed import LAUNCHERS
+from panoptic_core.oracles import ORACLES, OracleError, parse_oracles
 
 
 def train_parser() -> argparse.ArgumentParser:
@@ -44,6 +45,13 @@ def evaluation_parser() -> argparse.ArgumentParser:
     parser.add_argument("--json", metavar="FILE", help="write the values as JSON")
     parser.add_argument(
         "--tta", action="store_true", help="test-time augmentation, as the config's block `tta` says"
+    )
+    parser.add_argument(
+        "--oracle",
+        type=_oracles,
+        default=(),
+        metavar="+".join(f"[{name}]" for name in ORACLES),
+        help="take these parts from the ground truth, such as `boxes+classes` (docs/oracles.md)",
     )
     return parser
 
@@ -78,10 +86,17 @@ def run_command(command: Callable[[], object]) -> int:
     """
     try:
         status = command()
-    except (ConfigError, CheckpointError, FileNotFoundError) as error:
+    except (ConfigError, CheckpointError, OracleError, FileNotFoundError) as error:
         print(f"error: {error}", file=sys.stderr)  # noqa: T201
         return 2
     return status if isinstance(status, int) else 0
+
+
+def _oracles(text: str) -> tuple[str, ...]:
+    try:
+        return parse_oracles(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def _parser(description: str) -> argparse.ArgumentParser:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import sys
 import warnings
+from collections.abc import Sequence
 from typing import Any
 
 from mmengine.dist import is_main_process
+from mmengine.model import is_model_wrapper
 
 from panoptic_core.engine.config import ConfigError, RunOptions, prepare_config
 from panoptic_core.engine.distributed import join_processes, leave_processes
@@ -14,6 +16,7 @@ from panoptic_core.engine.prediction_files import predict_files
 from panoptic_core.engine.runner import PanopticRunner
 from panoptic_core.engine.values import write_values
 from panoptic_core.inference import load_model
+from panoptic_core.oracles import apply_oracles
 
 
 def train(options: RunOptions) -> PanopticRunner:
@@ -54,6 +57,7 @@ def evaluate(
 
     Raises:
         ConfigError: If the config has mistakes; nothing was built then.
+        OracleError: If the model cannot be tested with an oracle.
     """
     _leave_out_noise()
     cfg, _ = prepare_config(options, "test")
@@ -68,6 +72,8 @@ def evaluate(
     join_processes(options.launcher)
     try:
         runner: PanopticRunner = PanopticRunner.from_cfg(cfg)
+        if options.oracle:
+            _apply_oracles(runner, options.oracle)
         values = runner.test()
         if json_path is not None and is_main_process():
             write_values(json_path, values)
@@ -89,6 +95,13 @@ def predict(config: str, checkpoint: str, images: str, out: str, device: str | N
     for sentence in unreadable:
         print(f"error: {sentence}", file=sys.stderr)  # noqa: T201
     return 1 if unreadable else 0
+
+
+def _apply_oracles(runner: PanopticRunner, names: Sequence[str]) -> None:
+    apply_oracles(runner.model.module if is_model_wrapper(runner.model) else runner.model, names)
+    runner.logger.warning(
+        f"Oracle: {' and '.join(names)} of the ground truth. The values are no results of the model."
+    )
 
 
 def _leave_out_noise() -> None:
