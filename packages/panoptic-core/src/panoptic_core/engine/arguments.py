@@ -70,6 +70,34 @@ def prediction_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def complexity_parser() -> argparse.ArgumentParser:
+    """Return the parser of ``tools/complexity.py``."""
+    parser = argparse.ArgumentParser(
+        description="Count the parameters and multiply-adds of a config's network, without weights and data."
+    )
+    parser.add_argument("config", help="a Python config file")
+    parser.add_argument(
+        "--size",
+        nargs=2,
+        type=_positive,
+        default=(800, 1333),
+        metavar=("H", "W"),
+        help="of the image, before padding (default: 800 1333)",
+    )
+    parser.add_argument(
+        "--proposals",
+        type=_positive,
+        default=1000,
+        metavar="N",
+        help="boxes for the box head (default: 1000)",
+    )
+    parser.add_argument(
+        "--masks", type=_positive, default=100, metavar="N", help="boxes for the mask head (default: 100)"
+    )
+    parser.add_argument("--json", metavar="FILE", help="write the counts as JSON")
+    return parser
+
+
 def to_options(arguments: argparse.Namespace) -> RunOptions:
     """Return what was typed as options of a run."""
     names = set(RunOptions.__dataclass_fields__)
@@ -97,6 +125,14 @@ def _oracles(text: str) -> tuple[str, ...]:
         return parse_oracles(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        msg = f"Expected a number of 1 or more, got {text}."
+        raise argparse.ArgumentTypeError(msg)
+    return number
 
 
 def _parser(description: str) -> argparse.ArgumentParser:

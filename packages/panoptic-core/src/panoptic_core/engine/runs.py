@@ -5,12 +5,17 @@ from __future__ import annotations
 import sys
 import warnings
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
+import torch
 from mmengine.dist import is_main_process
 from mmengine.model import is_model_wrapper
+from mmengine.registry import MODELS, DefaultScope
 
+from panoptic_core.complexity import Complexity, measure
 from panoptic_core.engine.config import ConfigError, RunOptions, prepare_config
+from panoptic_core.engine.config.loading import load_config
 from panoptic_core.engine.distributed import join_processes, leave_processes
 from panoptic_core.engine.prediction_files import predict_files
 from panoptic_core.engine.runner import PanopticRunner
@@ -97,6 +102,39 @@ def predict(config: str, checkpoint: str, images: str, out: str, device: str | N
     return 1 if unreadable else 0
 
 
+def count_network(
+    config: str | Path,
+    size: tuple[int, int],
+    *,
+    num_boxes: int = 1000,
+    num_masks: int = 100,
+    json_path: str | None = None,
+) -> Complexity:
+    """Count the parameters and multiply-adds of a config's network, and print them.
+
+    The network is built and run on the meta device: no weights, no data, hardly any time or memory.
+
+    Args:
+        config: The config file; also one of MMDetection's.
+        size: ``(H, W)`` of the image.
+        num_boxes: How many boxes the box head is given.
+        num_masks: How many boxes the mask head is given.
+        json_path: Write the counts there.
+    """
+    _leave_out_noise()
+    cfg = load_config(config)
+    scope = DefaultScope.overwrite_default_scope(cfg.get("default_scope") or "mmengine")
+    with scope, torch.device("meta"):
+        model = MODELS.build(cfg.model)
+    counts = measure(model, size, num_boxes=num_boxes, num_masks=num_masks)
+    height, width = counts.size
+    heads = f", {num_boxes} boxes, {num_masks} masks" if hasattr(model, "roi_head") else ""
+    print(f"{type(model).__name__}, one image of {height} x {width}{heads}\n{counts.to_table()}")  # noqa: T201
+    if json_path is not None:
+        Path(json_path).write_text(counts.to_json() + "\n", encoding="utf-8")
+    return counts
+
+
 def _apply_oracles(runner: PanopticRunner, names: Sequence[str]) -> None:
     apply_oracles(runner.model.module if is_model_wrapper(runner.model) else runner.model, names)
     runner.logger.warning(
@@ -114,4 +152,4 @@ def _leave_out_noise() -> None:
         warnings.filterwarnings("ignore", message=message)
 
 
-__all__ = ["ConfigError", "RunOptions", "evaluate", "predict", "train"]
+__all__ = ["ConfigError", "RunOptions", "count_network", "evaluate", "predict", "train"]

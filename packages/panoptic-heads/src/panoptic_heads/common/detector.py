@@ -18,6 +18,7 @@ from mmengine.structures import InstanceData, PixelData
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
+from panoptic_core.complexity import forward_two_stage
 from panoptic_core.oracles import OracleError
 from panoptic_fusion import BoxMasks, PanopticSegmentation, RawOutputs, segmentation_to_mmdet
 from panoptic_heads.common.resize import Sizes, resize_logits, resize_winner
@@ -271,6 +272,18 @@ class PanopticTwoStageDetector(TwoStageDetector):
         return NetworkOutput(raw, instances)
 
     # --- the network alone
+
+    def fixed_forward(self, batch_inputs: Tensor, *, num_boxes: int, num_masks: int) -> Sequence[Tensor]:
+        """Run every head once, with so many boxes for box and mask head: for :mod:`panoptic_core.complexity`.
+
+        Nothing here may depend on values. A method with parts of its own runs them after this.
+
+        Returns:
+            The pyramid.
+        """
+        features = forward_two_stage(self, batch_inputs, num_boxes=num_boxes, num_masks=num_masks)
+        self.semantic_head(features)
+        return features
 
     def _forward(
         self, batch_inputs: Tensor, batch_data_samples: list[DetDataSample] | None = None
