@@ -11,7 +11,11 @@ def main() -> int:
     arguments = evaluation_parser().parse_args()
     return run_command(
         lambda: evaluate(
-            to_options(arguments), out=arguments.out, pictures=arguments.pictures, json_path=arguments.json
+            to_options(arguments),
+            out=arguments.out,
+            labels=arguments.labels,
+            pictures=arguments.pictures,
+            json_path=arguments.json,
         )
     )
 

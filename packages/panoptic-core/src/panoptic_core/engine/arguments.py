@@ -41,6 +41,9 @@ def evaluation_parser() -> argparse.ArgumentParser:
     parser = _parser("Evaluate a checkpoint on the test set of a config.")
     parser.add_argument("checkpoint", help="weights that were trained with this config")
     parser.add_argument("--out", metavar="FOLDER", help="write predictions: PNG files and panoptic.json")
+    parser.add_argument(
+        "--labels", metavar="FOLDER", help="write the semantic map of each image: a PNG for panoptic-fuse"
+    )
     parser.add_argument("--pictures", type=int, default=0, metavar="N", help="draw N images")
     parser.add_argument("--json", metavar="FILE", help="write the values as JSON")
     parser.add_argument(

@@ -47,13 +47,19 @@ def train(options: RunOptions) -> PanopticRunner:
 
 
 def evaluate(
-    options: RunOptions, *, out: str | None = None, pictures: int = 0, json_path: str | None = None
+    options: RunOptions,
+    *,
+    out: str | None = None,
+    labels: str | None = None,
+    pictures: int = 0,
+    json_path: str | None = None,
 ) -> dict[str, Any]:
     """Evaluate a checkpoint.
 
     Args:
         options: With ``checkpoint`` set.
         out: Write prediction files (PNG and JSON) into this folder.
+        labels: Write label PNGs of the semantic maps into this folder.
         pictures: Draw so many images (image, ground truth, prediction, mismatch) into the work folder.
         json_path: Write the values there; NaN becomes null.
 
@@ -66,10 +72,11 @@ def evaluate(
     """
     _leave_out_noise()
     cfg, _ = prepare_config(options, "test")
-    if out is not None:
-        evaluators = cfg.test_evaluator
-        evaluators = list(evaluators) if isinstance(evaluators, list | tuple) else [evaluators]
-        cfg.test_evaluator = [*evaluators, {"type": "panoptic_core.PanopticWriter", "out": out}]
+    for folder, writer in ((out, "PanopticWriter"), (labels, "LabelWriter")):
+        if folder is not None:
+            evaluators = cfg.test_evaluator
+            evaluators = list(evaluators) if isinstance(evaluators, list | tuple) else [evaluators]
+            cfg.test_evaluator = [*evaluators, {"type": f"panoptic_core.{writer}", "out": folder}]
     hooks = [hook for hook in cfg.custom_hooks if "PredictionPicturesHook" not in str(hook.get("type"))]
     if pictures > 0:
         hooks.insert(0, {"type": "panoptic_core.PredictionPicturesHook", "num_images": pictures})
