@@ -41,7 +41,9 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("scenes")
 
 
-@pytest.mark.parametrize("name", ["tascnet.py", "panoptic_fpn.py"])
+@pytest.mark.parametrize(
+    "name", ["tascnet.py", "panoptic_fpn.py", "upsnet.py", "upsnet_c.py", "upsnet_cp.py"]
+)
 def test_trains_and_evaluates(name: str, tmp_path: Path, cache: Path) -> None:
     runner = PanopticRunner.from_cfg(_tiny(name, tmp_path, cache))
     before = {key: value.clone() for key, value in runner.model.named_parameters()}
@@ -50,9 +52,8 @@ def test_trains_and_evaluates(name: str, tmp_path: Path, cache: Path) -> None:
     assert any(not torch.equal(value, before[key]) for key, value in runner.model.named_parameters())
     values: dict[str, Any] = runner.message_hub.log_scalars
     assert "val/panoptic/PQ" in values
-    assert ("val/semantic/mIoU" in values) == (
-        name == "tascnet.py"
-    )  # the baseline's head knows no thing class
+    # Panoptic FPN's head knows no thing class.
+    assert ("val/semantic/mIoU" in values) == (name != "panoptic_fpn.py")
     assert (tmp_path / "last_checkpoint").is_file()
     assert list(tmp_path.rglob("pictures/**/*.png"))
 
@@ -142,7 +143,12 @@ for step in range(3):
     sample = DetDataSample(metainfo={"img_shape": size, "ori_shape": size, "scale_factor": (1.0, 1.0)})
     crops = [torch.ones(32, 32).numpy()] * number
     masks = WindowMasks(crops, boxes.numpy(), *size)
-    sample.gt_instances = InstanceData(bboxes=boxes, labels=torch.zeros(number).long(), masks=masks)
+    sample.gt_instances = InstanceData(
+        bboxes=boxes,
+        labels=torch.zeros(number).long(),
+        masks=masks,
+        segment_ids=torch.full((number,), 2),
+    )
     sample.ignored_instances = InstanceData(bboxes=torch.zeros(0, 4), labels=torch.zeros(0).long())
     sample.gt_sem_seg = PixelData(sem_seg=labels[None])
     sample.gt_panoptic = PanopticSegmentation.from_id_map(ids, [1, 2], [8, 0], [False, True])
@@ -150,6 +156,7 @@ for step in range(3):
         {"inputs": [torch.randint(0, 256, (3, *size), dtype=torch.uint8)], "data_samples": [sample]}, True
     )
     total, _ = model.module.parse_losses(model(**data, mode="loss"))
+    assert torch.isfinite(total), total
     optimizer.zero_grad()
     total.backward()
     optimizer.step()
@@ -161,12 +168,13 @@ print(f"rank {rank} is done")
 """
 
 
-def test_a_rank_without_targets_does_not_hang_the_other(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["tascnet.py", "upsnet.py"])
+def test_a_rank_without_targets_does_not_hang_the_other(name: str, tmp_path: Path) -> None:
     script = tmp_path / "two_ranks.py"
     script.write_text(TWO_RANKS)
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
     done = subprocess.run(
-        [*command, str(script), str(CONFIGS / "tascnet.py")],
+        [*command, str(script), str(CONFIGS / name)],
         capture_output=True,
         text=True,
         timeout=60,

@@ -31,10 +31,16 @@ class Experiment:
     variants: dict[str, list[str]]
     metrics: dict[str, str]  # column title -> key of the metrics
     options: list[str] = field(default_factory=list)
+    configs: dict[str, str] = field(default_factory=dict)  # variant -> its own config
 
 
 # The quick start's schedule, cut so that a run stays below the limit on a busy machine, too.
 SHORTER = ["train_cfg.max_iters=1000", "train_cfg.val_interval=1000", "param_scheduler.1.end=1000"]
+
+PANOPTIC = {name: f"panoptic/{name}" for name in ("PQ", "PQ_th", "PQ_st", "SQ", "RQ")} | {
+    "mIoU": "semantic/mIoU",
+    "mask AP": "instance/mask_AP",
+}
 
 EXPERIMENTS = {
     # Does the consistency loss bring the two heads together, and what becomes of PQ? (TASCNet, Table 4)
@@ -51,6 +57,24 @@ EXPERIMENTS = {
         },
         options=["model.predict_residual=True", *SHORTER],
     ),
+    # What do panoptic loss and panoptic logits bring? (UPSNet, Tables 7 to 9)
+    "upsnet": Experiment(
+        config="configs/upsnet.py",
+        variants={"UPSNet-C": [], "UPSNet-CP": [], "UPSNet": []},
+        configs={"UPSNet-C": "configs/upsnet_c.py", "UPSNet-CP": "configs/upsnet_cp.py"},
+        metrics=PANOPTIC,
+        options=SHORTER,
+    ),
+    # And the unknown channel? (UPSNet, Table 6)
+    "unknown": Experiment(
+        config="configs/upsnet.py",
+        variants={
+            f"unknown {word}": [f"model.unknown={on}", f"model.panoptic_fusion_head.unknown={on}"]
+            for word, on in (("off", False), ("on", True))
+        },
+        metrics=PANOPTIC,
+        options=SHORTER,
+    ),
 }
 
 
@@ -64,7 +88,8 @@ def run(name: str, variant: str, seed: int, folder: Path, threads: int) -> dict:
     work_dir = folder / name / label
     options = [*experiment.options, *experiment.variants[variant], f"randomness.seed={seed}"]
     command = [
-        *("tools/train.py", experiment.config, "--work-dir", str(work_dir)),
+        *("tools/train.py", experiment.configs.get(variant, experiment.config)),
+        *("--work-dir", str(work_dir)),
         *("--cfg-options", *options),
     ]
     print(f"{name}: {variant}, seed {seed}: python {' '.join(command)}", flush=True)

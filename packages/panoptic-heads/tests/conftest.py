@@ -186,6 +186,7 @@ def _sample(kind: str, size: tuple[int, int]) -> DetDataSample:
         bboxes=torch.tensor(boxes, dtype=torch.float32).reshape(-1, 4),
         labels=torch.tensor(thing_labels, dtype=torch.int64),
         masks=BitmapMasks(bitmaps, height, width),
+        segment_ids=torch.tensor([100 + label for label in thing_labels], dtype=torch.int64),
     )
     sample.ignored_instances = InstanceData(bboxes=crowd, labels=torch.zeros(len(crowd), dtype=torch.int64))
     sample.gt_sem_seg = PixelData(sem_seg=labels[None])

@@ -3,8 +3,14 @@
 import pytest
 import torch
 
-from panoptic_fusion import BoxMasks, RawOutputs, fuse_by_confidence, fuse_by_mask_guidance
-from panoptic_heads.common import ConfidenceFusion, MaskGuidedFusion
+from panoptic_fusion import (
+    BoxMasks,
+    RawOutputs,
+    fuse_by_confidence,
+    fuse_by_mask_guidance,
+    fuse_by_panoptic_logits,
+)
+from panoptic_heads.common import ConfidenceFusion, MaskGuidedFusion, PanopticLogitsFusion
 from panoptic_heads.registry import MODELS
 
 
@@ -71,6 +77,45 @@ def test_mask_guidance_keys(keys: dict[str, float], arguments: dict[str, float],
     fused = MaskGuidedFusion(**{**default, **keys})(raw)
     assert torch.equal(fused.id_map, expected.id_map)
     assert not keys or not torch.equal(fused.id_map, MaskGuidedFusion(**default)(raw).id_map)
+
+
+@pytest.mark.parametrize(
+    ("keys", "arguments"),
+    [
+        ({}, {}),
+        ({"score_thr": 0.6}, {"score_threshold": 0.6}),
+        ({"box_nms": 0.0}, {"box_nms_threshold": 0.0}),
+        ({"prune": 0.05}, {"prune_threshold": 0.05}),
+        ({"unknown": False}, {"unknown": False}),
+        ({"outside": "-inf"}, {"outside": "-inf"}),
+        ({"resolve": False}, {"resolve": False}),
+        ({"stuff_area_limit": 300}, {"stuff_area_limit": 300}),
+    ],
+    ids=str,
+)
+def test_panoptic_logits_keys(keys: dict[str, float], arguments: dict[str, float], raw: RawOutputs) -> None:
+    loose = {"score_threshold": 0.0, "box_nms_threshold": 1.0, "prune_threshold": 1.0, "stuff_area_limit": 0}
+    expected = fuse_by_panoptic_logits(
+        raw.masks, raw.labels, raw.scores, raw.sem_logits, num_things=2, **{**loose, **arguments}
+    )
+    default = {"score_thr": 0.0, "box_nms": 1.0, "prune": 1.0, "stuff_area_limit": 0}
+    fusion = PanopticLogitsFusion(**{**default, **keys})
+    assert fusion.needs_sem_logits
+    seg, before = fusion(raw), PanopticLogitsFusion(**default)(raw)
+    assert torch.equal(seg.id_map, expected.id_map)
+    assert torch.equal(seg.labels, expected.labels)
+    assert not keys or not torch.equal(seg.label_map(), before.label_map())
+
+
+def test_panoptic_logits_know_the_paper_numbers_and_need_every_class(raw: RawOutputs) -> None:
+    paper = PanopticLogitsFusion()
+    assert (paper.score_thr, paper.box_nms, paper.prune, paper.inclusive) == (0.6, 0.5, 0.3, False)
+    raw.sem_logits = raw.sem_logits[1:]
+    with pytest.raises(ValueError, match=r"of 5 channels.*got 4 channels.*collapse_things=False"):
+        paper(raw)
+    raw.sem_logits = None
+    with pytest.raises(ValueError, match=r"got none\."):
+        paper(raw)
 
 
 def test_fill_by_stuff_takes_the_best_stuff_class(raw: RawOutputs) -> None:

@@ -1,7 +1,8 @@
 """What the methods share: the base detector, RoI head, semantic heads and losses, fusion as a config line."""
 
+from panoptic_heads.common.deformable_head import DeformableBranch, DeformableSemanticHead
 from panoptic_heads.common.detector import PanopticTwoStageDetector
-from panoptic_heads.common.fusion import ConfidenceFusion, Fusion, MaskGuidedFusion
+from panoptic_heads.common.fusion import ConfidenceFusion, Fusion, MaskGuidedFusion, PanopticLogitsFusion
 from panoptic_heads.common.precision import at_least_float32
 from panoptic_heads.common.resize import resize_logits, resize_winner
 from panoptic_heads.common.roi_head import PanopticRoIHead
@@ -18,9 +19,12 @@ __all__ = [
     "BootstrappedCrossEntropy",
     "ConcatSemanticHead",
     "ConfidenceFusion",
+    "DeformableBranch",
+    "DeformableSemanticHead",
     "Fusion",
     "MaskGuidedFusion",
     "NetworkOutput",
+    "PanopticLogitsFusion",
     "PanopticRoIHead",
     "PanopticTwoStageDetector",
     "RoITrainingContext",

@@ -14,6 +14,7 @@ from panoptic_fusion import (
     RawOutputs,
     fuse_by_confidence,
     fuse_by_mask_guidance,
+    fuse_by_panoptic_logits,
 )
 from panoptic_heads.registry import MODELS
 
@@ -125,6 +126,72 @@ class MaskGuidedFusion:
             clip=self.clip,
             fill=self.fill,
             stuff_seg=_best_stuff(raw) if self.fill == "stuff" else None,
+            stuff_area_limit=self.stuff_area_limit,
+        )
+
+
+@MODELS.register_module()
+class PanopticLogitsFusion:
+    """Stuff, instances and "unknown" compete for each pixel (UPSNet, arXiv:1901.03784, section 3).
+
+    Needs a semantic head with a channel for each class.
+
+    Args:
+        score_thr: Instances up to it are left out.
+        box_nms: Cutoff of the class-agnostic box NMS.
+        prune: An instance that better ones of its class cover to more than this share is left out.
+        unknown: Let the unknown channel compete; what it wins is void.
+        outside: What an instance's channel holds outside its box: ``'zero'`` (the paper) or ``'-inf'``.
+        resolve: An instance whose pixels are mostly one stuff class for the semantic head joins that stuff.
+        inclusive: Exactly half of the pixels are enough for that (the public code).
+        stuff_area_limit: Stuff segments with fewer pixels become void: 2048 on Cityscapes, 4096 on COCO.
+    """
+
+    needs_sem_logits = True
+
+    def __init__(
+        self,
+        score_thr: float = 0.6,
+        box_nms: float = 0.5,
+        prune: float = 0.3,
+        unknown: bool = True,
+        outside: Literal["zero", "-inf"] = "zero",
+        resolve: bool = True,
+        inclusive: bool = False,
+        stuff_area_limit: int = 2048,
+    ) -> None:
+        self.score_thr = score_thr
+        self.box_nms = box_nms
+        self.prune = prune
+        self.unknown = unknown
+        self.outside = outside
+        self.resolve = resolve
+        self.inclusive = inclusive
+        self.stuff_area_limit = stuff_area_limit
+
+    def __call__(self, raw: RawOutputs) -> PanopticSegmentation:
+        """Fuse one image."""
+        masks, labels, scores = _instances(raw)
+        if raw.sem_logits is None or len(raw.sem_logits) != raw.num_classes:
+            found = "none" if raw.sem_logits is None else f"{len(raw.sem_logits)} channels"
+            msg = (
+                f"Expected raw outputs with `sem_logits` of {raw.num_classes} channels, one for each class, "
+                f"got {found}. Use a semantic head with `collapse_things=False`."
+            )
+            raise ValueError(msg)
+        return fuse_by_panoptic_logits(
+            masks,
+            labels,
+            scores,
+            raw.sem_logits,
+            num_things=raw.num_things,
+            score_threshold=self.score_thr,
+            box_nms_threshold=self.box_nms,
+            prune_threshold=self.prune,
+            unknown=self.unknown,
+            outside=self.outside,
+            resolve=self.resolve,
+            inclusive=self.inclusive,
             stuff_area_limit=self.stuff_area_limit,
         )
 
