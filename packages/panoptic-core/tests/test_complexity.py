@@ -109,6 +109,29 @@ def test_shared_parameters_count_once() -> None:
     assert counts.multiply_adds == 2 * 4 * 9
 
 
+class _Borrows(nn.Module):
+    """A part that calls another part."""
+
+    def __init__(self, lender: nn.Module) -> None:
+        super().__init__()
+        self.layer = nn.Conv2d(3, 2, 1, bias=False)
+        self.lender = [lender]  # not a child
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.lender[0](self.layer(images))
+
+
+def test_a_part_that_calls_another_one_counts_its_work() -> None:
+    lender = nn.Conv2d(2, 3, 1, bias=False)
+    model = nn.Sequential(_Borrows(lender), lender)
+    model.forward = lambda images: model[0](images)  # the second part is only borrowed
+    counts = measure(model, (2, 2))
+    assert [(part.name, part.parameters, part.multiply_adds) for part in counts.parts] == [
+        ("0", 6, 4 * (6 + 6)),
+        ("1", 6, 0),
+    ]
+
+
 class _WithModes(nn.Module):
     def forward(self, inputs: Tensor, samples: None = None, mode: str = "tensor") -> Tensor:
         assert mode == "tensor"
