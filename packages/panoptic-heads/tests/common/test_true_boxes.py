@@ -167,3 +167,18 @@ def test_errors(model: PanopticTwoStageDetector) -> None:
     model.tta = ViewSettings(scales=(1.0, 2.0))
     with pytest.raises(OracleError, match="`tta` with `semantics_only=True` for true boxes"):
         model.use_true_boxes(with_classes=True)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_all_oracles_on_a_gpu(model_config: Make) -> None:
+    torch.manual_seed(0)
+    model = MODELS.build(model_config(data_preprocessor=None)).eval()
+    image = torch.randn(1, 3, 64, 96)
+    apply_oracles(model, ["boxes", "classes", "semantics"])
+    with torch.no_grad():
+        on_cpu = model.predict(image, [_sample()])[0]
+        on_gpu = model.cuda().predict(image.cuda(), [_sample().cuda()])[0]
+    assert on_gpu.pred_panoptic.device.type == "cuda"
+    torch.testing.assert_close(on_gpu.pred_instances.bboxes.cpu(), on_cpu.pred_instances.bboxes)
+    assert torch.equal(on_gpu.pred_sem_seg.sem_seg.cpu(), on_cpu.pred_sem_seg.sem_seg)

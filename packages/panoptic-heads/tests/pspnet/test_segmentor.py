@@ -188,3 +188,15 @@ def test_both_networks_have_the_parameters_that_the_paper_prints() -> None:
         for described in (config, Config.fromfile(path).model):
             total += measure(MODELS.build(described), (513, 513)).parameters
     assert total / 1e6 == pytest.approx(91.6, rel=0.01)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_windows_and_views_on_a_gpu(model: PSPNet) -> None:
+    image = torch.randn(3, 48, 64)
+    model.windows = Windows((32, 32), (20, 20))
+    model.tta = ViewSettings.read({"scales": [1.0, 1.5], "flip": True})
+    on_cpu = _labels(model, image)
+    on_gpu = _labels(model.cuda(), image.cuda())
+    assert on_gpu.device.type == "cuda"
+    assert (on_gpu.cpu() == on_cpu).float().mean() > 0.99
