@@ -1,12 +1,17 @@
-"""Every config in the repository loads, and its dump in a work folder builds the same model."""
+"""Every config in the repository loads, its dump builds the same model, and its network can be counted."""
 
+import json
+import runpy
+import sys
 from pathlib import Path
 
 import pytest
+import torch
 from mmengine.config import Config
 
 from panoptic_core.categories import CITYSCAPES, COCO_PANOPTIC
 from panoptic_core.engine.config import RunOptions, prepare_config
+from panoptic_core.engine.config.loading import load_config
 from panoptic_data.generator.categories import GENERATED_SCENES
 from panoptic_heads.registry import MODELS
 
@@ -14,6 +19,7 @@ CONFIGS = Path(__file__).parents[1] / "configs"
 LEAVES = sorted(
     str(path.relative_to(CONFIGS)) for path in CONFIGS.rglob("*.py") if "_base_" not in path.parts
 )
+PARAMETERS = {"coco/upsnet_r50.py": 46.1}  # millions, as the papers print them
 TABLES = {".": GENERATED_SCENES, "cityscapes": CITYSCAPES, "coco": COCO_PANOPTIC}
 
 
@@ -38,5 +44,27 @@ def test_numbers_of_classes_are_the_tables(leaf: str, tmp_path: Path) -> None:
     table = TABLES[str(Path(leaf).parent)]
     head = cfg.model.semantic_head
     assert (head.num_things_classes, head.num_stuff_classes) == (table.num_things, table.num_stuff)
-    assert cfg.model.roi_head.bbox_head.num_classes == table.num_things
-    assert cfg.model.roi_head.mask_head.num_classes == table.num_things
+    if "roi_head" in cfg.model:
+        assert cfg.model.roi_head.bbox_head.num_classes == table.num_things
+        assert cfg.model.roi_head.mask_head.num_classes == table.num_things
+
+
+@pytest.mark.parametrize("leaf", LEAVES)
+def test_complexity(leaf: str, tmp_path: Path) -> None:
+    script = runpy.run_path(str(CONFIGS.parent / "tools" / "complexity.py"))
+    out = tmp_path / "complexity.json"
+    with pytest.MonkeyPatch.context() as patch:
+        arguments = ["--size", "256", "320", "--proposals", "9", "--masks", "3", "--json", str(out)]
+        patch.setattr(sys, "argv", ["complexity.py", str(CONFIGS / leaf), *arguments])
+        assert script["main"]() == 0
+    counts = json.loads(out.read_text())
+    cfg = load_config(CONFIGS / leaf)
+    with torch.device("meta"):
+        model = MODELS.build(cfg.model)
+    assert counts["parameters"] == sum(parameter.numel() for parameter in model.parameters())
+    names = {part["name"] for part in counts["parts"] if part["multiply_adds"]}
+    assert {"backbone", "semantic_head"} <= names
+    if "roi_head" in cfg.model:
+        assert {"neck", "rpn_head", "roi_head.bbox_head", "roi_head.mask_head"} <= names
+    if leaf in PARAMETERS:
+        assert counts["parameters"] / 1e6 == pytest.approx(PARAMETERS[leaf], rel=0.01)

@@ -13,6 +13,7 @@ def main() -> int:
         lambda: evaluate(
             to_options(arguments),
             out=arguments.out,
+            labels=arguments.labels,
             pictures=arguments.pictures,
             json_path=arguments.json,
             raw=arguments.save_raw,

@@ -12,6 +12,7 @@ from panoptic_core.engine.checkpoint import CheckpointError
 from panoptic_core.engine.config import ConfigError, RunOptions
 from panoptic_core.engine.config.options import AUTO
 from panoptic_core.engine.distributed import LAUNCHERS
+from panoptic_core.oracles import ORACLES, OracleError, parse_oracles
 
 
 def train_parser() -> argparse.ArgumentParser:
@@ -40,6 +41,9 @@ def evaluation_parser() -> argparse.ArgumentParser:
     parser = _parser("Evaluate a checkpoint on the test set of a config.")
     parser.add_argument("checkpoint", help="weights that were trained with this config")
     parser.add_argument("--out", metavar="FOLDER", help="write predictions: PNG files and panoptic.json")
+    parser.add_argument(
+        "--labels", metavar="FOLDER", help="write the semantic map of each image: a PNG for panoptic-fuse"
+    )
     parser.add_argument("--pictures", type=int, default=0, metavar="N", help="draw N images")
     parser.add_argument("--json", metavar="FILE", help="write the values as JSON")
     parser.add_argument(
@@ -52,6 +56,13 @@ def evaluation_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--tta", action="store_true", help="test-time augmentation, as the config's block `tta` says"
+    )
+    parser.add_argument(
+        "--oracle",
+        type=_oracles,
+        default=(),
+        metavar="+".join(f"[{name}]" for name in ORACLES),
+        help="take these parts from the ground truth, such as `boxes+classes` (docs/oracles.md)",
     )
     return parser
 
@@ -67,6 +78,34 @@ def prediction_parser() -> argparse.ArgumentParser:
     parser.add_argument("images", help="an image, or a folder of images")
     parser.add_argument("--out", metavar="FOLDER", default="predictions", help="default: predictions")
     parser.add_argument("--device", help="default: a GPU if there is one")
+    return parser
+
+
+def complexity_parser() -> argparse.ArgumentParser:
+    """Return the parser of ``tools/complexity.py``."""
+    parser = argparse.ArgumentParser(
+        description="Count the parameters and multiply-adds of a config's network, without weights and data."
+    )
+    parser.add_argument("config", help="a Python config file")
+    parser.add_argument(
+        "--size",
+        nargs=2,
+        type=_positive,
+        default=(800, 1333),
+        metavar=("H", "W"),
+        help="of the image, before padding (default: 800 1333)",
+    )
+    parser.add_argument(
+        "--proposals",
+        type=_positive,
+        default=1000,
+        metavar="N",
+        help="boxes for the box head (default: 1000)",
+    )
+    parser.add_argument(
+        "--masks", type=_positive, default=100, metavar="N", help="boxes for the mask head (default: 100)"
+    )
+    parser.add_argument("--json", metavar="FILE", help="write the counts as JSON")
     return parser
 
 
@@ -86,10 +125,25 @@ def run_command(command: Callable[[], object]) -> int:
     """
     try:
         status = command()
-    except (ConfigError, CheckpointError, FileNotFoundError) as error:
+    except (ConfigError, CheckpointError, OracleError, FileNotFoundError) as error:
         print(f"error: {error}", file=sys.stderr)  # noqa: T201
         return 2
     return status if isinstance(status, int) else 0
+
+
+def _oracles(text: str) -> tuple[str, ...]:
+    try:
+        return parse_oracles(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        msg = f"Expected a number of 1 or more, got {text}."
+        raise argparse.ArgumentTypeError(msg)
+    return number
 
 
 def _parser(description: str) -> argparse.ArgumentParser:

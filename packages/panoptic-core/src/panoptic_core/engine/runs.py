@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import sys
 import warnings
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
+import torch
 from mmengine.dist import is_main_process
+from mmengine.model import is_model_wrapper
+from mmengine.registry import MODELS, DefaultScope
 
+from panoptic_core.complexity import Complexity, measure
 from panoptic_core.engine.config import ConfigError, RunOptions, prepare_config
+from panoptic_core.engine.config.loading import load_config
 from panoptic_core.engine.distributed import join_processes, leave_processes
 from panoptic_core.engine.prediction_files import predict_files
 from panoptic_core.engine.runner import PanopticRunner
 from panoptic_core.engine.values import write_values
 from panoptic_core.evaluation.raw_writer import RawOutputsWriter
 from panoptic_core.inference import load_model
+from panoptic_core.oracles import apply_oracles
 
 
 def train(options: RunOptions) -> PanopticRunner:
@@ -43,6 +51,7 @@ def evaluate(
     options: RunOptions,
     *,
     out: str | None = None,
+    labels: str | None = None,
     pictures: int = 0,
     json_path: str | None = None,
     raw: str | None = None,
@@ -53,6 +62,7 @@ def evaluate(
     Args:
         options: With ``checkpoint`` set.
         out: Write prediction files (PNG and JSON) into this folder.
+        labels: Write label PNGs of the semantic maps into this folder.
         pictures: Draw so many images (image, ground truth, prediction, mismatch) into the work folder.
         json_path: Write the values there; NaN becomes null.
         raw: Write what the network says before fusion into this folder, an npz file an image.
@@ -63,13 +73,15 @@ def evaluate(
 
     Raises:
         ConfigError: If the config has mistakes; nothing was built then.
+        OracleError: If the model cannot be tested with an oracle.
     """
     _leave_out_noise()
     cfg, _ = prepare_config(options, "test")
-    if out is not None:
-        evaluators = cfg.test_evaluator
-        evaluators = list(evaluators) if isinstance(evaluators, list | tuple) else [evaluators]
-        cfg.test_evaluator = [*evaluators, {"type": "panoptic_core.PanopticWriter", "out": out}]
+    for folder, writer in ((out, "PanopticWriter"), (labels, "LabelWriter")):
+        if folder is not None:
+            evaluators = cfg.test_evaluator
+            evaluators = list(evaluators) if isinstance(evaluators, list | tuple) else [evaluators]
+            cfg.test_evaluator = [*evaluators, {"type": f"panoptic_core.{writer}", "out": folder}]
     hooks = [hook for hook in cfg.custom_hooks if "PredictionPicturesHook" not in str(hook.get("type"))]
     if pictures > 0:
         hooks.insert(0, {"type": "panoptic_core.PredictionPicturesHook", "num_images": pictures})
@@ -77,6 +89,8 @@ def evaluate(
     join_processes(options.launcher)
     try:
         runner: PanopticRunner = PanopticRunner.from_cfg(cfg)
+        if options.oracle:
+            _apply_oracles(runner, options.oracle)
         if raw is not None:
             _keep_raw(runner.model, raw, logits=raw_logits, config=str(options.config))
         values = runner.test()
@@ -114,6 +128,46 @@ def _keep_raw(model: Any, folder: str, *, logits: bool, config: str) -> None:
     detector.keep_sem_logits = detector.keep_sem_logits or logits
 
 
+def count_network(
+    config: str | Path,
+    size: tuple[int, int],
+    *,
+    num_boxes: int = 1000,
+    num_masks: int = 100,
+    json_path: str | None = None,
+) -> Complexity:
+    """Count the parameters and multiply-adds of a config's network, and print them.
+
+    The network is built and run on the meta device: no weights, no data, hardly any time or memory.
+
+    Args:
+        config: The config file; also one of MMDetection's.
+        size: ``(H, W)`` of the image.
+        num_boxes: How many boxes the box head is given.
+        num_masks: How many boxes the mask head is given.
+        json_path: Write the counts there.
+    """
+    _leave_out_noise()
+    cfg = load_config(config)
+    scope = DefaultScope.overwrite_default_scope(cfg.get("default_scope") or "mmengine")
+    with scope, torch.device("meta"):
+        model = MODELS.build(cfg.model)
+    counts = measure(model, size, num_boxes=num_boxes, num_masks=num_masks)
+    height, width = counts.size
+    heads = f", {num_boxes} boxes, {num_masks} masks" if hasattr(model, "roi_head") else ""
+    print(f"{type(model).__name__}, one image of {height} x {width}{heads}\n{counts.to_table()}")  # noqa: T201
+    if json_path is not None:
+        Path(json_path).write_text(counts.to_json() + "\n", encoding="utf-8")
+    return counts
+
+
+def _apply_oracles(runner: PanopticRunner, names: Sequence[str]) -> None:
+    apply_oracles(runner.model.module if is_model_wrapper(runner.model) else runner.model, names)
+    runner.logger.warning(
+        f"Oracle: {' and '.join(names)} of the ground truth. The values are no results of the model."
+    )
+
+
 def _leave_out_noise() -> None:
     """Leave out warnings of the layers below that nobody who runs a tool can act on."""
     for message in (
@@ -124,4 +178,4 @@ def _leave_out_noise() -> None:
         warnings.filterwarnings("ignore", message=message)
 
 
-__all__ = ["ConfigError", "RunOptions", "evaluate", "predict", "train"]
+__all__ = ["ConfigError", "RunOptions", "count_network", "evaluate", "predict", "train"]

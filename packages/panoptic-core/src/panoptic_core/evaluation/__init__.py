@@ -1,9 +1,10 @@
 """MMEngine metrics over :mod:`panoptic_core.metrics`: from memory, each image once, right across ranks."""
 
 from panoptic_core.evaluation.instance_ap import InstanceAP
+from panoptic_core.evaluation.label_writer import LabelWriter
 from panoptic_core.evaluation.mean_iou import MeanIoU
 from panoptic_core.evaluation.panoptic_quality import PanopticQuality
 from panoptic_core.evaluation.per_image import PerImageMetric
 from panoptic_core.evaluation.writer import PanopticWriter
 
-__all__ = ["InstanceAP", "MeanIoU", "PanopticQuality", "PanopticWriter", "PerImageMetric"]
+__all__ = ["InstanceAP", "LabelWriter", "MeanIoU", "PanopticQuality", "PanopticWriter", "PerImageMetric"]

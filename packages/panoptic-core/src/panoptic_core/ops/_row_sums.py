@@ -8,7 +8,7 @@ channels, threaded over the bags, on the CPU and on a GPU, with no copy of the g
 The transposed sum (the gradient of the rows) is again such a sum, of bags sorted by row, hence deterministic.
 """
 
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 import torch.nn.functional as F  # noqa: N812
@@ -24,6 +24,8 @@ def compute_dtype(dtype: torch.dtype) -> torch.dtype:
 
 def full_precision(device: torch.device) -> AbstractContextManager[None]:
     """Keep autocast from narrowing the matrix products inside of an operator, as a compiled one would."""
+    if device.type == "meta":
+        return nullcontext()
     return torch.autocast(device.type, enabled=False)
 
 
@@ -45,6 +47,8 @@ def sum_rows(rows: Tensor, index: Tensor, weight: Tensor) -> Tensor:
     """
     if index.numel() == 0 or rows.shape[1] == 0:
         return rows.new_zeros(index.shape[0], rows.shape[1])
+    if rows.is_meta:  # shapes alone; PyTorch's kernel does not know how to say them
+        return rows.new_empty(index.shape[0], rows.shape[1])
     return F.embedding_bag(index, rows, mode="sum", per_sample_weights=weight)
 
 

@@ -7,7 +7,7 @@ between :meth:`predict_raw` and :meth:`fuse`; augmented views are merged inside 
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from mmdet.models.detectors import TwoStageDetector
@@ -18,9 +18,12 @@ from mmengine.structures import InstanceData, PixelData
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
+from panoptic_core.complexity import forward_two_stage
+from panoptic_core.oracles import OracleError
 from panoptic_fusion import BoxMasks, PanopticSegmentation, RawOutputs, segmentation_to_mmdet
 from panoptic_heads.common.resize import Sizes, resize_logits, resize_winner
 from panoptic_heads.common.structures import NetworkOutput, RoITrainingContext, TrainingState
+from panoptic_heads.common.true_boxes import predict_in_true_boxes
 from panoptic_heads.common.tta import ViewSettings, predict_views
 from panoptic_heads.registry import MODELS
 
@@ -52,6 +55,7 @@ class PanopticTwoStageDetector(TwoStageDetector):
 
     Attributes:
         raw_transforms: Functions of raw outputs and sample, called in order before fusion.
+        true_boxes: What detections take from the ground truth, see :meth:`use_true_boxes`; None: nothing.
         keep_sem_logits: Keep class scores at the image's resolution in the raw outputs, not only their
             winner.
     """
@@ -86,6 +90,7 @@ class PanopticTwoStageDetector(TwoStageDetector):
             self.semantic_head = MODELS.build(semantic_head)
             self.panoptic_fusion_head = MODELS.build(panoptic_fusion_head)
         self.raw_transforms: list[RawTransform] = []
+        self.true_boxes: Literal["boxes", "boxes+classes"] | None = None
         self.keep_sem_logits = False
         self.tta = None if tta is None else ViewSettings.read(tta)
 
@@ -186,11 +191,31 @@ class PanopticTwoStageDetector(TwoStageDetector):
         self, features: Sequence[Tensor], samples: list[DetDataSample]
     ) -> list[tuple[InstanceData, InstanceData]]:
         """Return each image's detections for average precision and those for fusion, in input pixels."""
+        if self.true_boxes is not None:
+            with_classes = self.true_boxes == "boxes+classes"
+            return predict_in_true_boxes(self, features, samples, with_classes=with_classes)
         return self.roi_head.predict_in_boxes(
             features,
             self.predict_candidates(features, samples),
             panoptic_filter=self.test_cfg.get("panoptic"),
         )
+
+    def use_true_boxes(self, *, with_classes: bool) -> None:
+        """Predict in the ground truth's boxes from now on: an oracle, see :mod:`panoptic_core.oracles`.
+
+        Args:
+            with_classes: Take their classes as well.
+
+        Raises:
+            OracleError: If boxes of several views are to be merged.
+        """
+        if self.tta is not None and not self.tta.semantics_only:
+            msg = (
+                "Expected `tta` with `semantics_only=True` for true boxes, got views whose boxes are merged. "
+                "Set --cfg-options tta.semantics_only=True, or leave --tta out."
+            )
+            raise OracleError(msg)
+        self.true_boxes = "boxes+classes" if with_classes else "boxes"
 
     def predict_candidates(
         self, features: Sequence[Tensor], samples: list[DetDataSample]
@@ -247,6 +272,18 @@ class PanopticTwoStageDetector(TwoStageDetector):
         return NetworkOutput(raw, instances)
 
     # --- the network alone
+
+    def fixed_forward(self, batch_inputs: Tensor, *, num_boxes: int, num_masks: int) -> Sequence[Tensor]:
+        """Run every head once, with so many boxes for box and mask head: for :mod:`panoptic_core.complexity`.
+
+        Nothing here may depend on values. A method with parts of its own runs them after this.
+
+        Returns:
+            The pyramid.
+        """
+        features = forward_two_stage(self, batch_inputs, num_boxes=num_boxes, num_masks=num_masks)
+        self.semantic_head(features)
+        return features
 
     def _forward(
         self, batch_inputs: Tensor, batch_data_samples: list[DetDataSample] | None = None

@@ -233,15 +233,15 @@ class _Merger:
                 if self.settings.keep_features:
                     self.features[view] = features
             elif view == _PLAIN:
-                self.plain_things = self.model.predict_things(features, samples)
+                self.plain_things = self.model.predict_things(features, list(self.samples))
             del features
 
     def things(self) -> list[Things]:
         """Return each image's detections for average precision and those for fusion."""
         if self.settings.semantics_only:
             if self.plain_things is None:  # no view is the plain one
-                features, samples, _ = self._pyramid(_PLAIN)
-                self.plain_things = self.model.predict_things(features, samples)
+                features, _, _ = self._pyramid(_PLAIN)
+                self.plain_things = self.model.predict_things(features, list(self.samples))
             return self.plain_things
         merged = [_join(parts) for parts in self.candidates]
         head = self.model.roi_head

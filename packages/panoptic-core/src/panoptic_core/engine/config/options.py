@@ -43,6 +43,7 @@ class RunOptions:
         seed: Random seed; by default the config's.
         check: Look for mistakes before anything is built.
         tta: Test with the config's block ``tta``: it becomes the model's argument of that name.
+        oracle: Test with these parts of the ground truth, see :mod:`panoptic_core.oracles`.
     """
 
     config: str | Path
@@ -58,6 +59,7 @@ class RunOptions:
     seed: int | None = None
     check: bool = True
     tta: bool = False
+    oracle: tuple[str, ...] = ()
 
 
 def prepare_config(options: RunOptions, task: str = "train") -> tuple[Config, list[str]]:
