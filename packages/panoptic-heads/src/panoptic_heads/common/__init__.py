@@ -1,7 +1,7 @@
 """What the methods share: the base detector, RoI head, semantic heads and losses, fusion as a config line."""
 
 from panoptic_heads.common.detector import PanopticTwoStageDetector
-from panoptic_heads.common.fusion import ConfidenceFusion, Fusion, MaskGuidedFusion
+from panoptic_heads.common.fusion import ConfidenceFusion, Fusion, MaskGuidedFusion, RankingFusion
 from panoptic_heads.common.precision import at_least_float32
 from panoptic_heads.common.resize import resize_logits, resize_winner
 from panoptic_heads.common.roi_head import PanopticRoIHead
@@ -23,6 +23,7 @@ __all__ = [
     "NetworkOutput",
     "PanopticRoIHead",
     "PanopticTwoStageDetector",
+    "RankingFusion",
     "RoITrainingContext",
     "SemanticCrossEntropy",
     "SemanticHead",
