@@ -8,7 +8,7 @@ from mmengine.registry import METRICS as MMENGINE_METRICS
 from mmengine.registry import MODELS as MMENGINE_MODELS
 from mmengine.registry import Registry
 
-LOCATIONS = ["panoptic_heads.common", "panoptic_heads.tascnet"]
+LOCATIONS = ["panoptic_heads.common", "panoptic_heads.tascnet", "panoptic_heads.oanet"]
 
 MODELS = Registry("model", parent=MMENGINE_MODELS, scope="panoptic_heads", locations=LOCATIONS)
 HOOKS = Registry("hook", parent=MMENGINE_HOOKS, scope="panoptic_heads", locations=LOCATIONS)
