@@ -51,6 +51,23 @@ EXPERIMENTS = {
         },
         options=["model.predict_residual=True", *SHORTER],
     ),
+    # Does the ranking lay a worn object above its wearer, whose detection score is higher? (OANet, Table 3)
+    # Both variants of a seed train the same network; they differ in the order in which instances are laid.
+    "ranking": Experiment(
+        config="configs/oanet.py",
+        variants={
+            "detection score": ["model.panoptic_fusion_head.order=score"],
+            "spatial ranking": ["model.panoptic_fusion_head.order=ranking"],
+        },
+        metrics={
+            "PQ backpack": "panoptic/PQ/backpack",
+            "PQ person": "panoptic/PQ/person",
+            "PQ": "panoptic/PQ",
+            "PQ_th": "panoptic/PQ_th",
+            "PQ_st": "panoptic/PQ_st",
+        },
+        options=SHORTER,
+    ),
 }
 
 

@@ -21,3 +21,6 @@ model.update(
     semantic_head=dict(num_things_classes=num_things, num_stuff_classes=num_stuff),
     ranking_head=dict(num_things_classes=num_things),
 )
+
+# Mask R-CNN's single scale: "for other details, we employ the experience from Mask-RCNN" (section 4.2)
+train_dataloader["dataset"]["pipeline"][2].update(scale=[(1333, 800), (1333, 800)])

@@ -22,4 +22,6 @@ model.update(
     semantic_head=dict(num_things_classes=num_things, num_stuff_classes=num_stuff),
 )
 
+# Mask R-CNN's single scale: "for other details, we employ the experience from Mask-RCNN" (section 4.2)
+train_dataloader["dataset"]["pipeline"][2].update(scale=[(1333, 800), (1333, 800)])
 train_dataloader["dataset"].update(instances_file=None)  # average precision is still of the overlapping masks
