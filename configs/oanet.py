@@ -11,7 +11,7 @@ with read_base():
     from ._base_.schedules.quick import *
 
 from panoptic_heads.common import RankingFusion
-from panoptic_heads.oanet import OANet, SpatialRanking, StuffBranch
+from panoptic_heads.oanet import OANet, OcclusionOrder, SpatialRanking, StuffBranch
 
 model.update(
     type=OANet,
@@ -37,4 +37,6 @@ model["semantic_head"]["loss"].update(loss_weight=0.25)  # table 1
 
 # PQ of single classes: the worn one, backpack, is what the ranking is for.
 val_evaluator[0].update(classwise=True)
+# Does what lies on top score lower than what it lies on, and is it shown?
+val_evaluator = [*val_evaluator, dict(type=OcclusionOrder)]
 test_evaluator = val_evaluator

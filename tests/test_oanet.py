@@ -52,7 +52,12 @@ def test_trains_and_evaluates(tmp_path: Path, cache: Path) -> None:
     }
     assert {"semantic_head", "roi_head", "ranking_head"} <= changed  # worn objects are conflicts
     values = runner.message_hub.log_scalars
-    assert {"val/panoptic/PQ", "val/panoptic/PQ/backpack", "val/semantic/mIoU"} <= values.keys()
+    assert {
+        "val/panoptic/PQ",
+        "val/panoptic/PQ/backpack",
+        "val/occlusion/pairs",
+        "val/semantic/mIoU",
+    } <= values.keys()
     lines = (tmp_path / "gradient_balance.jsonl").read_text().splitlines()
     assert [json.loads(line)["iter"] for line in lines] == [1, 2]
     assert "train/gradient_stuff" in values

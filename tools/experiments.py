@@ -60,6 +60,8 @@ EXPERIMENTS = {
             "spatial ranking": ["model.panoptic_fusion_head.order=ranking"],
         },
         metrics={
+            "% on top with the lower score": "occlusion/upper_scores_lower",
+            "% on top and shown": "occlusion/upper_shown",
             "PQ backpack": "panoptic/PQ/backpack",
             "PQ person": "panoptic/PQ/person",
             "PQ": "panoptic/PQ",
