@@ -1,4 +1,4 @@
-"""Of two overlapping instances: which one is surer, and which one is shown (OANet, figures 7 and 8, counted)."""
+"""Of two overlapping instances, which one is surer and which one is shown (OANet, figures 7 and 8)."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
