@@ -75,6 +75,25 @@ EXPERIMENTS = {
         metrics=PANOPTIC,
         options=SHORTER,
     ),
+    # Does the ranking lay a worn object above its wearer, whose detection score is higher? (OANet, Table 3)
+    # Both variants of a seed train the same network; they differ in the order in which instances are laid.
+    "ranking": Experiment(
+        config="configs/oanet.py",
+        variants={
+            "detection score": ["model.panoptic_fusion_head.order=score"],
+            "spatial ranking": ["model.panoptic_fusion_head.order=ranking"],
+        },
+        metrics={
+            "% on top with the lower score": "occlusion/upper_scores_lower",
+            "% on top and shown": "occlusion/upper_shown",
+            "PQ backpack": "panoptic/PQ/backpack",
+            "PQ person": "panoptic/PQ/person",
+            "PQ": "panoptic/PQ",
+            "PQ_th": "panoptic/PQ_th",
+            "PQ_st": "panoptic/PQ_st",
+        },
+        options=SHORTER,
+    ),
 }
 
 

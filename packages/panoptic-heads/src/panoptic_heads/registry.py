@@ -10,6 +10,7 @@ from mmengine.registry import Registry
 
 LOCATIONS = [
     "panoptic_heads.common",
+    "panoptic_heads.oanet",
     "panoptic_heads.pspnet",
     "panoptic_heads.tascnet",
     "panoptic_heads.upsnet",

@@ -9,8 +9,9 @@ from panoptic_fusion import (
     fuse_by_confidence,
     fuse_by_mask_guidance,
     fuse_by_panoptic_logits,
+    fuse_by_ranking,
 )
-from panoptic_heads.common import ConfidenceFusion, MaskGuidedFusion, PanopticLogitsFusion
+from panoptic_heads.common import ConfidenceFusion, MaskGuidedFusion, PanopticLogitsFusion, RankingFusion
 from panoptic_heads.registry import MODELS
 
 
@@ -132,6 +133,43 @@ def test_fill_by_stuff_with_collapsed_things(raw: RawOutputs) -> None:
     assert torch.equal(seg.label_map(), raw.sem_logits[1:].argmax(dim=0) + 2)
 
 
+@pytest.mark.parametrize(
+    ("keys", "arguments"),
+    [
+        ({}, {}),
+        ({"score_thr": 0.6}, {"score_threshold": 0.6}),
+        ({"mask_overlap": 0.1}, {"overlap_threshold": 0.1}),
+        ({"same_class": "score"}, {"same_class": "score"}),
+        ({"stuff_area_limit": 60}, {"stuff_area_limit": 60}),
+        ({"stuff_area_by": "class"}, {"stuff_area_by": "class"}),
+    ],
+    ids=str,
+)
+def test_ranking_keys(keys: dict[str, float], arguments: dict[str, float], raw: RawOutputs) -> None:
+    raw.ranking = (
+        torch.randn(2, 40, 60, generator=torch.Generator().manual_seed(1))
+        + torch.linspace(-2, 2, 60) * torch.tensor([1.0, -1.0])[:, None, None]
+    )
+    raw.sem_seg = raw.sem_logits[2:].argmax(dim=0) + 2
+    loose = {"score_threshold": 0.0, "stuff_area_limit": 250}
+    expected = fuse_by_ranking(
+        raw.masks, raw.labels, raw.scores, raw.ranking, raw.sem_seg, num_things=2, **{**loose, **arguments}
+    )
+    default = {"score_thr": 0.0, "stuff_area_limit": 250}
+    fused = RankingFusion(**{**default, **keys})(raw)
+    assert torch.equal(fused.id_map, expected.id_map)
+    assert not keys or not torch.equal(fused.id_map, RankingFusion(**default)(raw).id_map)
+
+
+def test_ranking_by_score_is_the_order_of_confidence(raw: RawOutputs) -> None:
+    raw.sem_seg = raw.semantic_labels()
+    by_score = RankingFusion(order="score", stuff_area_by="class", stuff_area_limit=100)(raw)
+    expected = ConfidenceFusion(stuff_area_limit=100)(raw)
+    assert torch.equal(by_score.id_map, expected.id_map)
+    assert RankingFusion.stuff_everywhere
+    assert not getattr(ConfidenceFusion(), "stuff_everywhere", False)
+
+
 def test_built_by_name() -> None:
     fusion = MODELS.build({"type": "panoptic_heads.MaskGuidedFusion", "mask_overlap": 0.3})
     assert fusion.mask_overlap == 0.3
@@ -141,6 +179,10 @@ def test_errors(raw: RawOutputs) -> None:
     raw.sem_logits, raw.sem_seg = None, raw.semantic_labels()
     with pytest.raises(ValueError, match=r"with `sem_logits` to fill by stuff"):
         MaskGuidedFusion(fill="stuff")(raw)
+    with pytest.raises(ValueError, match=r"with `ranking`, got none.*order='score' does without it"):
+        RankingFusion()(raw)
+    with pytest.raises(ValueError, match=r"`order` to be one of \['ranking', 'score'\], got 'area'"):
+        RankingFusion(order="area")
     raw.masks = None
     with pytest.raises(ValueError, match=r"with `masks`, `labels` and `scores`"):
         ConfidenceFusion()(raw)

@@ -11,7 +11,7 @@ from mmengine.logging import print_log
 from PIL import Image
 
 from panoptic_core.evaluation.per_image import PerImageMetric, require
-from panoptic_core.evaluation.writer import image_name_of, file_of
+from panoptic_core.evaluation.writer import file_of, image_name_of
 from panoptic_core.files import atomic_path
 from panoptic_core.registry import METRICS
 

@@ -2,7 +2,13 @@
 
 from panoptic_heads.common.deformable_head import DeformableBranch, DeformableSemanticHead
 from panoptic_heads.common.detector import PanopticTwoStageDetector
-from panoptic_heads.common.fusion import ConfidenceFusion, Fusion, MaskGuidedFusion, PanopticLogitsFusion
+from panoptic_heads.common.fusion import (
+    ConfidenceFusion,
+    Fusion,
+    MaskGuidedFusion,
+    PanopticLogitsFusion,
+    RankingFusion,
+)
 from panoptic_heads.common.precision import at_least_float32
 from panoptic_heads.common.resize import resize_logits, resize_winner
 from panoptic_heads.common.roi_head import PanopticRoIHead
@@ -27,6 +33,7 @@ __all__ = [
     "PanopticLogitsFusion",
     "PanopticRoIHead",
     "PanopticTwoStageDetector",
+    "RankingFusion",
     "RoITrainingContext",
     "SemanticCrossEntropy",
     "SemanticHead",

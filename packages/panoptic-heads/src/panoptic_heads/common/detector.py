@@ -130,9 +130,14 @@ class PanopticTwoStageDetector(TwoStageDetector):
         self, features: Sequence[Tensor], samples: list[DetDataSample], input_size: Sequence[int]
     ) -> tuple[dict[str, Tensor], Tensor, Tensor]:
         """Return the semantic losses and the logits, at the head's resolution and at the input's."""
-        logits = self.semantic_head(features)
+        logits = self.semantic_logits(features)
         full = F.interpolate(logits, size=tuple(input_size), mode="bilinear", align_corners=False)
         return self.semantic_head.loss(full, samples), logits, full
+
+    def semantic_logits(self, features: Sequence[Tensor]) -> Tensor:
+        """Return the semantic head's output ``(N, C, h, w)`` for what :meth:`extract_feat` returned."""
+        logits: Tensor = self.semantic_head(features)
+        return logits
 
     # --- testing
 
@@ -157,6 +162,8 @@ class PanopticTwoStageDetector(TwoStageDetector):
             for transform in self.raw_transforms:
                 raw = transform(raw, sample)
             self.fill_sample(sample, output.instances, raw, self.fuse(raw))
+            if output.sem_seg is not None and "pred_sem_seg" in sample:
+                sample.pred_sem_seg = PixelData(sem_seg=output.sem_seg[None])
         return batch_data_samples
 
     def predict_raw(
@@ -181,7 +188,7 @@ class PanopticTwoStageDetector(TwoStageDetector):
             for meta, things, logits, size in zip(
                 [sample.metainfo for sample in samples],
                 detections,
-                self.semantic_head(features),
+                self.semantic_logits(features),
                 sizes,
                 strict=True,
             )
@@ -238,7 +245,7 @@ class PanopticTwoStageDetector(TwoStageDetector):
             sem_seg=segmentation_to_mmdet(seg, num_classes=raw.num_classes)[None]
         )
         sample.pred_instances = instances
-        if not self.semantic_head.collapse_things:
+        if self.semantic_head.predicts_every_class:
             sample.pred_sem_seg = PixelData(sem_seg=raw.semantic_labels()[None])
 
     def _raw_output(
@@ -267,9 +274,13 @@ class PanopticTwoStageDetector(TwoStageDetector):
         else:
             winner = resize_winner(sem_logits.float(), sizes)
         raw.sem_seg = head.channel_labels().to(winner.device)[winner]
+        every_class = None
+        if getattr(self.panoptic_fusion_head, "stuff_everywhere", False):
+            every_class = raw.sem_seg
+            raw.sem_seg = raw.num_things + resize_winner(sem_logits[head.num_thing_channels :].float(), sizes)
         masks = _box_masks(for_ap, factors)
         instances = InstanceData(bboxes=masks.boxes, scores=for_ap.scores, labels=for_ap.labels, masks=masks)
-        return NetworkOutput(raw, instances)
+        return NetworkOutput(raw, instances, every_class)
 
     # --- the network alone
 
@@ -297,7 +308,7 @@ class PanopticTwoStageDetector(TwoStageDetector):
             metas = [sample.metainfo for sample in batch_data_samples]
         proposals = self.rpn_head.predict_by_feat(*rpn_outputs, batch_img_metas=metas, rescale=False)
         roi_outputs = self.roi_head.forward(features, proposals, batch_data_samples)
-        return (*rpn_outputs, *roi_outputs, self.semantic_head(features))
+        return (*rpn_outputs, *roi_outputs, self.semantic_logits(features))
 
 
 def _as_config(cfg: Any) -> Any:

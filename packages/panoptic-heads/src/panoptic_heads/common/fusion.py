@@ -6,6 +6,7 @@ function of :mod:`panoptic_fusion`; names of the thresholds are MMDetection's wh
 
 from typing import Literal, Protocol
 
+import torch
 from torch import Tensor
 
 from panoptic_fusion import (
@@ -15,12 +16,16 @@ from panoptic_fusion import (
     fuse_by_confidence,
     fuse_by_mask_guidance,
     fuse_by_panoptic_logits,
+    fuse_by_ranking,
 )
 from panoptic_heads.registry import MODELS
 
 
 class Fusion(Protocol):
-    """What a detector needs of a fusion; one that reads ``raw.sem_logits`` has ``needs_sem_logits`` true."""
+    """What a detector needs of a fusion; one that reads ``raw.sem_logits`` has ``needs_sem_logits`` true.
+
+    One with a true ``stuff_everywhere`` gets ``raw.sem_seg`` without things: each pixel's best stuff class.
+    """
 
     needs_sem_logits: bool
 
@@ -193,6 +198,72 @@ class PanopticLogitsFusion:
             resolve=self.resolve,
             inclusive=self.inclusive,
             stuff_area_limit=self.stuff_area_limit,
+        )
+
+
+@MODELS.register_module()
+class RankingFusion:
+    """Instances by falling spatial rank, then stuff (OANet, arXiv:1903.05027, sections 3.2 and 4.2).
+
+    Things have no say in the stuff below the instances: a detector gives each pixel its best stuff class.
+
+    Args:
+        score_thr: Instances with a lower detection score are left out; not printed, ours.
+        mask_overlap: An instance that is covered to more than this share by earlier ones is left out; not
+            printed, ours.
+        order: ``'ranking'``, or ``'score'``: by falling detection score, the paper's baseline, which needs no
+            ranking map.
+        same_class: What orders instances of one class, ``'ranking'`` or ``'score'``.
+        stuff_area_limit: Stuff regions with fewer pixels become void.
+        stuff_area_by: A region is a ``'component'``, connected, or all of a ``'class'``.
+    """
+
+    needs_sem_logits = False
+    stuff_everywhere = True
+
+    def __init__(
+        self,
+        score_thr: float = 0.5,
+        mask_overlap: float = 0.5,
+        order: Literal["ranking", "score"] = "ranking",
+        same_class: Literal["ranking", "score"] = "ranking",
+        stuff_area_limit: int = 4900,
+        stuff_area_by: Literal["component", "class"] = "component",
+    ) -> None:
+        if order not in ("ranking", "score"):
+            msg = f"Expected `order` to be one of ['ranking', 'score'], got {order!r}."
+            raise ValueError(msg)
+        self.score_thr = score_thr
+        self.mask_overlap = mask_overlap
+        self.order = order
+        self.same_class = same_class
+        self.stuff_area_limit = stuff_area_limit
+        self.stuff_area_by = stuff_area_by
+
+    def __call__(self, raw: RawOutputs) -> PanopticSegmentation:
+        """Fuse one image."""
+        masks, labels, scores = _instances(raw)
+        ranking = raw.ranking
+        if self.order == "score":  # where all ranks are equal, the detection score decides
+            ranking = torch.zeros((), device=raw.device).expand(raw.num_things, *raw.size)
+        if ranking is None:
+            msg = (
+                "Expected raw outputs with `ranking`, got none. This fusion needs OANet's ranking module; "
+                "order='score' does without it."
+            )
+            raise ValueError(msg)
+        return fuse_by_ranking(
+            masks,
+            labels,
+            scores,
+            ranking,
+            raw.semantic_labels(),
+            num_things=raw.num_things,
+            score_threshold=self.score_thr,
+            overlap_threshold=self.mask_overlap,
+            same_class=self.same_class,
+            stuff_area_limit=self.stuff_area_limit,
+            stuff_area_by=self.stuff_area_by,
         )
 
 

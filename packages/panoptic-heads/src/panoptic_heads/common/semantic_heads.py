@@ -60,6 +60,11 @@ class SemanticHead(BaseModule):
         """Channels of the logits, things and stuff."""
         return self.num_thing_channels + self.num_stuff_classes
 
+    @property
+    def predicts_every_class(self) -> bool:
+        """Whether each class has a channel: only then is there a mean IoU."""
+        return self.num_thing_channels == self.num_things_classes
+
     def channel_labels(self) -> Tensor:
         """Return each channel's contiguous label, ``(C,)``; one thing channel for all stands for label 0."""
         labels = torch.arange(self.num_channels)
@@ -123,7 +128,7 @@ class ConcatSemanticHead(SemanticHead):
         self.levels = nn.ModuleList(
             nn.Sequential(
                 *(
-                    _conv_norm_relu(in_channels if i == 0 else feat_channels, feat_channels, num_groups)
+                    conv_norm_relu(in_channels if i == 0 else feat_channels, feat_channels, num_groups)
                     for i in range(num_convs)
                 )
             )
@@ -138,7 +143,7 @@ class ConcatSemanticHead(SemanticHead):
         logits = None
         for level, weight, feature in zip(self.levels, weights, features, strict=False):
             bias = self.score.bias if logits is None else None
-            scores = _resize(F.conv2d(level(feature), weight, bias), size)
+            scores = resize_to(F.conv2d(level(feature), weight, bias), size)
             logits = scores if logits is None else logits + scores
         assert logits is not None
         return logits
@@ -172,7 +177,7 @@ class SumSemanticHead(SemanticHead):
         super().__init__(**kwargs)
         self.levels = nn.ModuleList(
             nn.ModuleList(
-                _conv_norm_relu(in_channels if i == 0 else feat_channels, feat_channels, num_groups)
+                conv_norm_relu(in_channels if i == 0 else feat_channels, feat_channels, num_groups)
                 for i in range(max(level, 1))
             )
             for level in range(num_levels)
@@ -185,13 +190,14 @@ class SumSemanticHead(SemanticHead):
         for index, stages in enumerate(self.levels):
             feature = features[index]
             for stage, conv in enumerate(stages.children(), start=1):
-                feature = _resize(conv(feature), features[max(index - stage, 0)].shape[2:])
+                feature = resize_to(conv(feature), features[max(index - stage, 0)].shape[2:])
             total = feature if total is None else total + feature
         result: Tensor = self.score(total)
         return result
 
 
-def _conv_norm_relu(in_channels: int, out_channels: int, num_groups: int) -> nn.Sequential:
+def conv_norm_relu(in_channels: int, out_channels: int, num_groups: int) -> nn.Sequential:
+    """Return a 3x3 convolution, group normalisation and ReLU."""
     # The normalisation has its own offset: the convolution needs no bias.
     return nn.Sequential(
         nn.Conv2d(in_channels, out_channels, 3, padding=1, bias=False),
@@ -200,7 +206,8 @@ def _conv_norm_relu(in_channels: int, out_channels: int, num_groups: int) -> nn.
     )
 
 
-def _resize(feature: Tensor, size: Sequence[int]) -> Tensor:
+def resize_to(feature: Tensor, size: Sequence[int]) -> Tensor:
+    """Return ``(N, C, h, w)`` resized bilinearly to a height and width."""
     if feature.shape[2:] == torch.Size(size):
         return feature
     return F.interpolate(feature, size=tuple(size), mode="bilinear", align_corners=False)

@@ -69,7 +69,9 @@ class NetworkOutput:
     Attributes:
         raw: What fusion reads. Its boxes come from the panoptic box filter.
         instances: Standard detections for average precision: bboxes, scores, labels, masks (BoxMasks).
+        sem_seg: ``(H, W)`` labels of things and stuff, where ``raw.sem_seg`` is the stuff below the things.
     """
 
     raw: RawOutputs
     instances: InstanceData
+    sem_seg: Tensor | None = None

@@ -225,7 +225,7 @@ class _Merger:
         for view in self.settings.views:
             features, samples, frames = self._pyramid(view)
             self.frames.append(frames)
-            self.sem_logits.append(self.model.semantic_head(features))
+            self.sem_logits.append(self.model.semantic_logits(features))
             if not self.settings.semantics_only:
                 found = self.model.predict_candidates(features, samples)
                 for own, (boxes, scores), frame in zip(self.candidates, found, frames, strict=True):
