@@ -11,6 +11,8 @@ import pytest
 
 from panoptic_core.engine import RunOptions
 from panoptic_core.engine.runs import evaluate
+from panoptic_core.files import read_panoptic_png
+from panoptic_core.fusing import SavedOutputs, fuse_folders
 
 ROOT = Path(__file__).parents[1]
 CONFIG = str(ROOT / "configs/tascnet.py")
@@ -87,3 +89,31 @@ def test_one_process_and_two_agree_to_the_last_digit(trained: Path) -> None:
     assert len(compared.same_files) == 5
     assert not compared.diff_files + compared.left_only + compared.right_only
     assert filecmp.cmp("one/panoptic.json", "two/panoptic.json", shallow=False)
+
+
+def test_saved_raw_outputs_fuse_to_the_same_maps(trained: Path) -> None:
+    small = _small("test")
+    fusion = {"score_thr": 0.05, "stuff_area_limit": 0}  # so that four steps of training show something
+    options = {**small, **{f"model.panoptic_fusion_head.{key}": value for key, value in fusion.items()}}
+    evaluate(RunOptions(CONFIG, str(trained), work_dir="one", cfg_options=options), out="one", raw="one/raw")
+    settings = {
+        "score": 0.05,
+        "box_nms": 0.3,
+        "mask_nms": 0.3,
+        "overlap": 0.4,
+        "guidance": 0.5,
+        "clip": False,
+        "stuff_area": 0,
+    }
+    outputs = SavedOutputs.open("one/panoptic.json", raw="one/raw")
+    fuse_folders(outputs, Path("fused.json"), method="mask_guidance", settings=settings, with_scores=True)
+    for path in sorted(Path("one/panoptic").iterdir()):
+        again = read_panoptic_png(Path("fused") / path.name)
+        assert ((again > 0) == (read_panoptic_png(path) > 0)).all()
+    written, fused = (json.loads(Path(name).read_text()) for name in ("one/panoptic.json", "fused.json"))
+    for left, right in zip(written["annotations"], fused["annotations"], strict=True):
+        columns = [
+            sorted((info["category_id"], info["area"]) for info in one["segments_info"])
+            for one in (left, right)
+        ]
+        assert columns[0] == columns[1]

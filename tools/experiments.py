@@ -94,14 +94,21 @@ def run(name: str, variant: str, seed: int, folder: Path, threads: int) -> dict:
     ]
     print(f"{name}: {variant}, seed {seed}: python {' '.join(command)}", flush=True)
     begun = time.monotonic()
-    subprocess.run(  # noqa: S603
-        [sys.executable, *command],
-        cwd=ROOT,
-        check=True,
-        timeout=TIME_LIMIT,
-        stdout=subprocess.DEVNULL,
-        env={**os.environ, "OMP_NUM_THREADS": str(threads)},
-    )
+    try:
+        subprocess.run(  # noqa: S603
+            [sys.executable, *command],
+            cwd=ROOT,
+            check=True,
+            timeout=TIME_LIMIT,
+            stdout=subprocess.DEVNULL,
+            env={**os.environ, "OMP_NUM_THREADS": str(threads)},
+        )
+    except subprocess.TimeoutExpired:
+        msg = (
+            f"error: {label} of {name} took more than {TIME_LIMIT} seconds: the machine is slow or busy. "
+            "Run the same command again, with --jobs 1 if need be; finished runs are kept."
+        )
+        raise SystemExit(msg) from None
     metrics = json.loads((work_dir / "metrics.json").read_text(encoding="utf-8"))
     result = {
         "command": f"python {' '.join(command)}",

@@ -16,6 +16,8 @@ def main() -> int:
             labels=arguments.labels,
             pictures=arguments.pictures,
             json_path=arguments.json,
+            raw=arguments.save_raw,
+            raw_logits=arguments.save_logits,
         )
     )
 

@@ -1,6 +1,5 @@
 """Perfect predictions made from real ground truth: every fusion gives the panoptic ground truth back."""
 
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -8,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from panoptic_core.categories import CITYSCAPES, COCO_PANOPTIC, CategoryTable
+from panoptic_core.categories import CategoryTable
 from panoptic_core.files import read_panoptic_json, read_segmentation
 from panoptic_core.fusing import take_apart
 from panoptic_core.metrics import count_segments, sum_counts, summarize
@@ -27,36 +26,22 @@ pytestmark = pytest.mark.realdata
 
 
 @pytest.fixture
-def data_root() -> Path:
-    root = os.environ.get("PANOPTIC_DATA_ROOT")
-    if not root:
-        pytest.skip("PANOPTIC_DATA_ROOT is not set: it names the folder of coco_mini and cityscapes_mini")
-    return Path(root)
-
-
-@pytest.fixture
-def truths(data_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Callable[[str], Iterator]:
+def truths(annotations: Callable[[str, str], tuple[Path, Path]]) -> Callable[[str], Iterator]:
     """Ground truths of a set without their crowds, which a fusion cannot make; Cityscapes at a quarter."""
 
     def read(name: str) -> Iterator[tuple[PanopticSegmentation, CategoryTable]]:
-        if name == "coco_mini":
-            folder, table = data_root / name / "annotations" / "panoptic_val2017", COCO_PANOPTIC
-        else:
-            convert = pytest.importorskip("cityscapesscripts.preparation.createPanopticImgs").convert2panoptic
-            convert(str(data_root / name / "gtFine"), str(tmp_path), useTrainId=False, setNames=["val"])
-            capsys.readouterr()
-            folder, table = tmp_path / "cityscapes_panoptic_val", CITYSCAPES
-        for annotation in read_panoptic_json(folder.with_suffix(".json")).annotations:
-            seg = read_segmentation(folder / annotation["file_name"], annotation["segments_info"], table)
-            if name != "coco_mini":
-                seg = PanopticSegmentation.from_id_map(
-                    np.ascontiguousarray(seg.id_map[::4, ::4]),
-                    seg.ids,
-                    seg.labels,
-                    seg.is_thing,
-                    iscrowd=seg.iscrowd,
-                )
-            yield seg.select(~seg.iscrowd), table
+        path, folder = annotations(name, "val")
+        content = read_panoptic_json(path)
+        step = 1 if name == "coco_mini" else 4
+        for annotation in content.annotations:
+            seg = read_segmentation(
+                folder / annotation["file_name"], annotation["segments_info"], content.table
+            )
+            small = np.ascontiguousarray(seg.id_map[::step, ::step])
+            seg = PanopticSegmentation.from_id_map(
+                small, seg.ids, seg.labels, seg.is_thing, iscrowd=seg.iscrowd
+            )
+            yield seg.select(~seg.iscrowd), content.table
 
     return read
 

@@ -47,6 +47,14 @@ def evaluation_parser() -> argparse.ArgumentParser:
     parser.add_argument("--pictures", type=int, default=0, metavar="N", help="draw N images")
     parser.add_argument("--json", metavar="FILE", help="write the values as JSON")
     parser.add_argument(
+        "--save-raw",
+        metavar="FOLDER",
+        help="write what the network says before fusion, for panoptic-fuse --raw",
+    )
+    parser.add_argument(
+        "--save-logits", action="store_true", help="with --save-raw: class scores of all pixels too (large)"
+    )
+    parser.add_argument(
         "--tta", action="store_true", help="test-time augmentation, as the config's block `tta` says"
     )
     parser.add_argument(

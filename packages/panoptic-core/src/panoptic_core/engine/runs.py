@@ -20,6 +20,7 @@ from panoptic_core.engine.distributed import join_processes, leave_processes
 from panoptic_core.engine.prediction_files import predict_files
 from panoptic_core.engine.runner import PanopticRunner
 from panoptic_core.engine.values import write_values
+from panoptic_core.evaluation.raw_writer import RawOutputsWriter
 from panoptic_core.inference import load_model
 from panoptic_core.oracles import apply_oracles
 
@@ -53,6 +54,8 @@ def evaluate(
     labels: str | None = None,
     pictures: int = 0,
     json_path: str | None = None,
+    raw: str | None = None,
+    raw_logits: bool = False,
 ) -> dict[str, Any]:
     """Evaluate a checkpoint.
 
@@ -62,6 +65,8 @@ def evaluate(
         labels: Write label PNGs of the semantic maps into this folder.
         pictures: Draw so many images (image, ground truth, prediction, mismatch) into the work folder.
         json_path: Write the values there; NaN becomes null.
+        raw: Write what the network says before fusion into this folder, an npz file an image.
+        raw_logits: With the class scores of all pixels, which some fusions need, and which are large.
 
     Returns:
         The values by name.
@@ -86,6 +91,8 @@ def evaluate(
         runner: PanopticRunner = PanopticRunner.from_cfg(cfg)
         if options.oracle:
             _apply_oracles(runner, options.oracle)
+        if raw is not None:
+            _keep_raw(runner.model, raw, logits=raw_logits, config=str(options.config))
         values = runner.test()
         if json_path is not None and is_main_process():
             write_values(json_path, values)
@@ -147,6 +154,18 @@ def _apply_oracles(runner: PanopticRunner, names: Sequence[str]) -> None:
     runner.logger.warning(
         f"Oracle: {' and '.join(names)} of the ground truth. The values are no results of the model."
     )
+
+
+def _keep_raw(model: Any, folder: str, *, logits: bool, config: str) -> None:
+    """Let a detector write its raw outputs; class scores only if asked for, or if its fusion reads them."""
+    detector = getattr(model, "module", model)
+    if not hasattr(detector, "raw_transforms"):
+        msg = (
+            f"--save-raw needs a detector with `raw_transforms`, got {type(detector).__name__}. Leave it out."
+        )
+        raise ConfigError(config, [msg])
+    detector.raw_transforms.append(RawOutputsWriter(folder))
+    detector.keep_sem_logits = detector.keep_sem_logits or logits
 
 
 def _leave_out_noise() -> None:

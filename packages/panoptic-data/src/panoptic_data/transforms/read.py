@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import cv2
 import mmcv
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,10 @@ CITYSCAPES_VOID_IDS = frozenset({0, 1, 2, 3, 4, 5, 6, 9, 10, 14, 15, 16, 18, 29,
 """Label ids that the official evaluation ignores (``ignoreInEval`` in cityscapesScripts): void."""
 
 _RGB_8_BIT = b"\x08\x02"  # bit depth and colour type in a PNG's header
+# Since 4.11 OpenCV decodes RGB as RGB, without the detour by BGR.
+_HAS_RGB = hasattr(cv2, "IMREAD_COLOR_RGB")
+_DECODE = cv2.IMREAD_IGNORE_ORIENTATION | (cv2.IMREAD_COLOR_RGB if _HAS_RGB else cv2.IMREAD_COLOR)
+_TO_RGBA = cv2.COLOR_RGB2RGBA if _HAS_RGB else cv2.COLOR_BGR2RGBA
 _INSTANCE_BASE = 1000  # a Cityscapes instance id is label id * 1000 + n; below it, a label id alone
 
 
@@ -44,12 +49,12 @@ def read_ids(path: str | Path) -> NDArray[np.int32]:
     data = Path(path).read_bytes()
     if data[12:16] != b"IHDR" or data[24:26] != _RGB_8_BIT:
         return read_panoptic_png(path)
-    image = mmcv.imfrombytes(data, flag="color_ignore_orientation", backend="cv2")
+    image = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), _DECODE)
     if image is None:
         read_panoptic_png(path)  # says what is wrong, if it sees it
         msg = f"Expected {path} to be a whole PNG, got damaged data. Write or copy it again."
         raise ValueError(msg)
-    ids = mmcv.imconvert(image, "bgr", "rgba").view("<u4")[..., 0]
+    ids = cv2.cvtColor(image, _TO_RGBA).view("<u4")[..., 0]
     ids &= np.uint32(0xFFFFFF)
     return ids.view(np.int32)
 

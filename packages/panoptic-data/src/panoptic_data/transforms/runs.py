@@ -46,15 +46,15 @@ def find_runs(label_map: NDArray) -> Runs:
         >>> runs.values, runs.rows, runs.starts, runs.stops
         (array([1, 2, 2]), array([0, 0, 1]), array([0, 2, 0]), array([2, 3, 3]))
     """
-    height, width = label_map.shape
+    width = label_map.shape[1]
     flat = np.ascontiguousarray(label_map).reshape(-1)
     if flat.size == 0:
         none = np.empty(0, dtype=np.int64)
         return Runs(flat, none, none, none)
-    is_start = np.empty((height, width), dtype=bool)
-    is_start[:, 0] = True
-    np.not_equal(flat.reshape(height, width)[:, 1:], flat.reshape(height, width)[:, :-1], out=is_start[:, 1:])
-    first = np.flatnonzero(is_start.reshape(-1))
+    is_start = np.empty(flat.size, dtype=bool)
+    np.not_equal(flat[1:], flat[:-1], out=is_start[1:])  # one long line: faster than row by row
+    is_start[::width] = True
+    first = np.flatnonzero(is_start)
     rows, starts = np.divmod(first, width)
     stops = np.append(first[1:], flat.size) - rows * width
     return Runs(flat[first], rows, starts, stops)
