@@ -116,18 +116,6 @@ def predict(config: str, checkpoint: str, images: str, out: str, device: str | N
     return 1 if unreadable else 0
 
 
-def _keep_raw(model: Any, folder: str, *, logits: bool, config: str) -> None:
-    """Let a detector write its raw outputs; class scores only if asked for, or if its fusion reads them."""
-    detector = getattr(model, "module", model)
-    if not hasattr(detector, "raw_transforms"):
-        msg = (
-            f"--save-raw needs a detector with `raw_transforms`, got {type(detector).__name__}. Leave it out."
-        )
-        raise ConfigError(config, [msg])
-    detector.raw_transforms.append(RawOutputsWriter(folder))
-    detector.keep_sem_logits = detector.keep_sem_logits or logits
-
-
 def count_network(
     config: str | Path,
     size: tuple[int, int],
@@ -166,6 +154,18 @@ def _apply_oracles(runner: PanopticRunner, names: Sequence[str]) -> None:
     runner.logger.warning(
         f"Oracle: {' and '.join(names)} of the ground truth. The values are no results of the model."
     )
+
+
+def _keep_raw(model: Any, folder: str, *, logits: bool, config: str) -> None:
+    """Let a detector write its raw outputs; class scores only if asked for, or if its fusion reads them."""
+    detector = getattr(model, "module", model)
+    if not hasattr(detector, "raw_transforms"):
+        msg = (
+            f"--save-raw needs a detector with `raw_transforms`, got {type(detector).__name__}. Leave it out."
+        )
+        raise ConfigError(config, [msg])
+    detector.raw_transforms.append(RawOutputsWriter(folder))
+    detector.keep_sem_logits = detector.keep_sem_logits or logits
 
 
 def _leave_out_noise() -> None:

@@ -11,7 +11,7 @@ from mmengine.logging import print_log
 from PIL import Image
 
 from panoptic_core.evaluation.per_image import PerImageMetric, require
-from panoptic_core.evaluation.writer import file_of, image_name_of
+from panoptic_core.evaluation.writer import image_name_of, path_inside
 from panoptic_core.files import atomic_path
 from panoptic_core.registry import METRICS
 
@@ -38,10 +38,10 @@ class LabelWriter(PerImageMetric):
         """Write one PNG and return its name."""
         predicted = require(sample, "pred_sem_seg", "Only a model with a semantic map of all classes has it.")
         labels = predicted["sem_seg"].squeeze(0).cpu().numpy()  # (H, W)
-        name, path = file_of(image_name_of(sample), self.out)
+        name = Path(image_name_of(sample)).with_suffix(".png").as_posix()
         # 255 is void in 8 bits, so a table of more than 255 classes needs 16.
         pixels = labels.astype(np.uint8 if self.table.num_classes <= 255 else np.uint16)
-        with atomic_path(path) as temporary:
+        with atomic_path(path_inside(self.out, name)) as temporary:
             Image.fromarray(pixels).save(temporary, format="PNG")
         return name
 

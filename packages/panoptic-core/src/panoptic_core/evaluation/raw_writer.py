@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from panoptic_core.evaluation.writer import file_of, image_name_of
+from panoptic_core.evaluation.writer import image_name_of, path_inside
 from panoptic_fusion import RawOutputs
 
 
@@ -22,7 +22,7 @@ class RawOutputsWriter:
 
     def __call__(self, raw: RawOutputs, sample: Any) -> RawOutputs:
         """Write one image and return its outputs unchanged; class scores are stored as float16."""
-        _, path = file_of(image_name_of(sample.metainfo), self.folder, ".npz")
+        name = Path(image_name_of(sample.metainfo)).with_suffix(".npz").as_posix()
         kept = raw if raw.sem_logits is None else replace(raw, sem_logits=raw.sem_logits.half())
-        kept.to("cpu").save(path)
+        kept.to("cpu").save(path_inside(self.folder, name))
         return raw

@@ -14,7 +14,24 @@ from panoptic_core.evaluation.per_image import PerImageMetric, require
 from panoptic_core.files import atomic_path, make_annotation, write_panoptic_png
 from panoptic_core.registry import METRICS
 
-_ID_CURE = "Name it in the meta_keys of the packing transform."
+
+def image_name_of(sample: Mapping[str, Any]) -> str:
+    """Return the file name of a sample's image, as its data set lists it."""
+    return str(sample.get("file_name") or Path(str(sample.get("img_path") or sample.get("img_id"))).name)
+
+
+def path_inside(folder: Path, name: str) -> Path:
+    """Return where to write a file of a folder; the folder above it is made.
+
+    Raises:
+        ValueError: If the name leads out of the folder.
+    """
+    path = folder / name
+    if folder.resolve() not in path.resolve().parents:
+        msg = f"Expected the file name {name!r} to stay inside `{folder}`. Correct it in the annotations."
+        raise ValueError(msg)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path
 
 
 @METRICS.register_module()
@@ -40,13 +57,13 @@ class PanopticWriter(PerImageMetric):
     def measure(self, sample: Mapping[str, Any]) -> dict[str, Any]:
         """Write one PNG and return what the JSON says about it."""
         segmentation = require(sample, "pred_panoptic", PREDICTION_CURE)
-        image_id = require(sample, "img_id", _ID_CURE)
+        image_id = require(sample, "img_id", "Name it in the meta_keys of the packing transform.")
         image_name = image_name_of(sample)
-        name, path = file_of(image_name, self.out / "panoptic")
+        name = Path(image_name).with_suffix(".png").as_posix()
         annotation, ids = make_annotation(
             image_id, name, segmentation, self.table, with_scores=self.with_scores
         )
-        write_panoptic_png(path, ids)
+        write_panoptic_png(path_inside(self.out / "panoptic", name), ids)
         height, width = segmentation.shape
         image = {"id": image_id, "file_name": image_name, "width": width, "height": height}
         return {"image": image, "annotation": annotation}
@@ -65,24 +82,3 @@ class PanopticWriter(PerImageMetric):
         where = f"`{target}` and `{target.with_suffix('')}/`"
         print_log(f"Predictions of {len(records)} images: {where}", logger="current")
         return {}
-
-
-def image_name_of(sample: Mapping[str, Any]) -> str:
-    """Return an image's name in its data set, folders included, else that of its file, else its id."""
-    image_id = require(sample, "img_id", _ID_CURE)
-    return str(sample.get("file_name") or Path(str(sample.get("img_path") or image_id)).name)
-
-
-def file_of(image_name: str, folder: Path, suffix: str = ".png") -> tuple[str, Path]:
-    """Return the name of an image's file in a folder, and its path; its own folder is made.
-
-    Raises:
-        ValueError: If the name leads out of the folder.
-    """
-    name = Path(image_name).with_suffix(suffix).as_posix()
-    path = folder / name
-    if folder.resolve() not in path.resolve().parents:
-        msg = f"Expected the file name of an image to stay inside `{folder}`, got {image_name}."
-        raise ValueError(msg)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    return name, path
