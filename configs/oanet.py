@@ -27,6 +27,8 @@ model.update(
         type=RankingFusion,
         score_thr=0.5,  # ours, like the next
         mask_overlap=0.5,
+        # Persons in a group: their scores order them better than what else their masks cover (docs/oanet.md).
+        same_class="score",
         # The paper: 4900. The scenes label no stuff segment below 512 pixels, but trees and cars cut them
         # into smaller regions.
         stuff_area_limit=64,

@@ -16,7 +16,7 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -44,6 +44,25 @@ PANOPTIC = {name: f"panoptic/{name}" for name in ("PQ", "PQ_th", "PQ_st", "SQ", 
     "mIoU": "semantic/mIoU",
     "mask AP": "instance/mask_AP",
 }
+# What lies on top has to be shown, though what lies below is surer (OANet, Table 3). Both variants of a seed
+# train the same network; they differ in the order in which instances are laid.
+RANKING = Experiment(
+    config="configs/oanet.py",
+    variants={
+        "detection score": ["model.panoptic_fusion_head.order=score"],
+        "spatial ranking": ["model.panoptic_fusion_head.order=ranking"],
+    },
+    metrics={
+        "% on top with the lower score": "occlusion/upper_scores_lower",
+        "% on top and shown": "occlusion/upper_shown",
+        "PQ backpack": "panoptic/PQ/backpack",
+        "PQ person": "panoptic/PQ/person",
+        "PQ": "panoptic/PQ",
+        "PQ_th": "panoptic/PQ_th",
+        "PQ_st": "panoptic/PQ_st",
+    },
+    options=[*SHORTER, "val_dataloader.dataset.num_images=151"],  # 51 scenes have 16 backpacks
+)
 
 EXPERIMENTS = {
     # Does the consistency loss bring the two heads together, and what becomes of PQ? (TASCNet, Table 4)
@@ -78,24 +97,10 @@ EXPERIMENTS = {
         metrics=PANOPTIC,
         options=SHORTEST,
     ),
-    # Does the ranking lay a worn object above its wearer, whose detection score is higher? (OANet, Table 3)
-    # Both variants of a seed train the same network; they differ in the order in which instances are laid.
-    "ranking": Experiment(
-        config="configs/oanet.py",
-        variants={
-            "detection score": ["model.panoptic_fusion_head.order=score"],
-            "spatial ranking": ["model.panoptic_fusion_head.order=ranking"],
-        },
-        metrics={
-            "% on top with the lower score": "occlusion/upper_scores_lower",
-            "% on top and shown": "occlusion/upper_shown",
-            "PQ backpack": "panoptic/PQ/backpack",
-            "PQ person": "panoptic/PQ/person",
-            "PQ": "panoptic/PQ",
-            "PQ_th": "panoptic/PQ_th",
-            "PQ_st": "panoptic/PQ_st",
-        },
-        options=SHORTER,
+    "ranking": RANKING,
+    # Backpacks are rarer in training than in the test: most score lower than their wearers.
+    "ranking_rare": replace(
+        RANKING, options=[*RANKING.options, "train_dataloader.dataset.settings.backpack=0.3"]
     ),
 }
 
