@@ -293,7 +293,7 @@ class PanopticTwoStageDetector(TwoStageDetector):
             The pyramid.
         """
         features = forward_two_stage(self, batch_inputs, num_boxes=num_boxes, num_masks=num_masks)
-        self.semantic_head(features)
+        self.semantic_logits(features)
         return features
 
     def _forward(

@@ -130,6 +130,15 @@ class OANet(PanopticTwoStageDetector):
             labels.append(shrink(label, self.ranking_head.stride))
         return {"loss_ranking": self.ranking_head.loss(maps, labels)}
 
+    def fixed_forward(self, batch_inputs: Tensor, *, num_boxes: int, num_masks: int) -> Sequence[Tensor]:
+        """Run every head once, the ranking module on an empty map."""
+        features = super().fixed_forward(batch_inputs, num_boxes=num_boxes, num_masks=num_masks)
+        if self.ranking_head is not None:
+            stride = self.ranking_head.stride
+            size = (-(-batch_inputs.shape[2] // stride), -(-batch_inputs.shape[3] // stride))
+            self.ranking_head(batch_inputs.new_zeros(1, self.ranking_head.num_things_classes, *size))
+        return features
+
     def _measure_gradients(self, losses: dict[str, Any]) -> dict[str, float]:
         """Return each branch's mean absolute gradient at its backbone's last map; stuff has weight 1."""
         weight = self.semantic_head.semantic_loss.loss_weight
