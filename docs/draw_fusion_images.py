@@ -4,7 +4,7 @@ One generated scene, and what six networks might say about it: masks of 28 x 28 
 backpack less sure than its wearer, semantic scores and offsets with noise, a box that cuts off half of a car.
 """
 
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -166,7 +166,7 @@ def main() -> None:
     """Draw all strips."""
     scene = make_scene(INDEX, SEED, SIZE)
     said = Said(scene)
-    paint: Callable[[PanopticSegmentation], np.ndarray] = lambda seg: colorize(seg, PALETTE)  # noqa: E731
+    paint = partial(colorize, palette=PALETTE)
     detections = "detections", masks_picture(scene.image, said.masks, said.labels, said.scores)
     semantics = "label map", labels_picture(said.sem_seg)
     stuff_only = label_map_from_logits(said.sem_logits[THINGS:]) + THINGS
