@@ -146,7 +146,7 @@ def realdata(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def experiments(session: nox.Session) -> None:
-    """Run the seeded comparisons of the docs: resumable, one JSON a run, at most four minutes each."""
+    """Run the seeded comparisons of the docs: resumable, one JSON a run, at most four minutes a training."""
     install(session, *editable(EVERYTHING))
     session.run("python", "tools/experiments.py", *session.posargs)
 
