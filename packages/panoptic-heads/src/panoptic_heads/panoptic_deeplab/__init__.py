@@ -2,6 +2,8 @@
 
 from panoptic_heads.panoptic_deeplab.aspp import ASPP
 from panoptic_heads.panoptic_deeplab.decoder import Decoder
+from panoptic_heads.panoptic_deeplab.detector import PanopticDeepLab
+from panoptic_heads.panoptic_deeplab.fusion import CentersFusion
 from panoptic_heads.panoptic_deeplab.heads import BranchSettings, PanopticDeepLabHead
 from panoptic_heads.panoptic_deeplab.losses import (
     CenterHeatmapLoss,
@@ -14,9 +16,11 @@ __all__ = [
     "ASPP",
     "BranchSettings",
     "CenterHeatmapLoss",
+    "CentersFusion",
     "Decoder",
     "DeepLabOutputs",
     "OffsetL1Loss",
+    "PanopticDeepLab",
     "PanopticDeepLabHead",
     "WeightedBootstrappedCrossEntropy",
 ]
