@@ -10,12 +10,14 @@ from panoptic_heads.panoptic_deeplab.losses import (
     OffsetL1Loss,
     WeightedBootstrappedCrossEntropy,
 )
+from panoptic_heads.panoptic_deeplab.pictures import CenterPicturesHook, heatmap_picture, offsets_picture
 from panoptic_heads.panoptic_deeplab.structures import DeepLabOutputs
 
 __all__ = [
     "ASPP",
     "BranchSettings",
     "CenterHeatmapLoss",
+    "CenterPicturesHook",
     "CentersFusion",
     "Decoder",
     "DeepLabOutputs",
@@ -23,4 +25,6 @@ __all__ = [
     "PanopticDeepLab",
     "PanopticDeepLabHead",
     "WeightedBootstrappedCrossEntropy",
+    "heatmap_picture",
+    "offsets_picture",
 ]

@@ -11,11 +11,11 @@ import torch
 from mmdet.structures import DetDataSample
 from mmengine.model import BaseModel
 from mmengine.registry import DefaultScope
-from mmengine.structures import PixelData
+from mmengine.structures import InstanceData, PixelData
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
-from panoptic_fusion import RawOutputs, flip_raw_outputs, merge_raw_outputs
+from panoptic_fusion import PanopticSegmentation, RawOutputs, flip_raw_outputs, merge_raw_outputs
 from panoptic_heads.common import NetworkOutput, PanopticPrediction
 from panoptic_heads.common.prediction import height_and_width
 from panoptic_heads.common.resize import Sizes, resize_logits, resize_winner
@@ -47,6 +47,8 @@ class PanopticDeepLab(PanopticPrediction, BaseModel):
         center_loss: :class:`~panoptic_heads.panoptic_deeplab.losses.CenterHeatmapLoss`.
         offset_loss: :class:`~panoptic_heads.panoptic_deeplab.losses.OffsetL1Loss`.
         panoptic_fusion_head: :class:`~panoptic_heads.panoptic_deeplab.fusion.CentersFusion`.
+        predict_centers: Also predict ``pred_centers`` (PixelData with ``heatmap`` ``(1, H, W)`` and
+            ``offsets`` ``(2, H, W)``): pictures are made of it.
         size_divisor: Sides are padded to a multiple of it; with ``align_corners`` of the head to one more,
             the paper's ``k * stride + 1``, where the corners of all grids fall on each other. The backbone's
             output stride.
@@ -71,6 +73,7 @@ class PanopticDeepLab(PanopticPrediction, BaseModel):
         center_loss: Any = CENTER_LOSS,
         offset_loss: Any = OFFSET_LOSS,
         panoptic_fusion_head: Any = FUSION,
+        predict_centers: bool = False,
         size_divisor: int = 16,
         data_preprocessor: Any = None,
         init_cfg: Any = None,
@@ -93,6 +96,7 @@ class PanopticDeepLab(PanopticPrediction, BaseModel):
             msg = f"Expected `size_divisor` to be at least 1, got {size_divisor}. It is the output stride."
             raise ValueError(msg)
         self.size_divisor = size_divisor
+        self.predict_centers = predict_centers
 
     def forward(
         self, inputs: Tensor, data_samples: list[DetDataSample] | None = None, mode: str = "tensor"
@@ -151,6 +155,14 @@ class PanopticDeepLab(PanopticPrediction, BaseModel):
             labels = self.transform(output.raw, sample).semantic_labels()
             sample.pred_sem_seg = PixelData(sem_seg=labels[None])
         return samples
+
+    def fill_sample(
+        self, sample: DetDataSample, instances: InstanceData, raw: RawOutputs, seg: PanopticSegmentation
+    ) -> None:
+        """Put the predictions of one image into its sample."""
+        super().fill_sample(sample, instances, raw, seg)
+        if self.predict_centers:
+            sample.pred_centers = PixelData(heatmap=raw.center_heatmap, offsets=raw.offsets)
 
     def predict_raw(
         self, batch_inputs: Tensor, samples: list[DetDataSample], *, rescale: bool = True
