@@ -97,7 +97,7 @@ def test_truth_comes_back(make: Make, options: dict[str, str]) -> None:
             )
             yield fused, sample.gt_panoptic
 
-    assert pq(pairs(), dataset) >= 99
+    assert pq(pairs(), dataset) >= 99.9
 
 
 @pytest.mark.parametrize("make", SETS, indirect=True)
@@ -122,7 +122,7 @@ def test_truth_of_crops_comes_back(make: Make, padding: Literal["after", "random
             )
             yield fused, sample.gt_panoptic
 
-    assert pq(pairs(), dataset) >= 99
+    assert pq(pairs(), dataset) >= 99.9
 
 
 # --- views and ensembles
