@@ -3,6 +3,8 @@
 Each row is a ratio of medians of one run, in which peer and ours take turns, with the bar that it should
 meet.
 The bodies are in ``tools/bench/``, one file a part.
+
+``python tools/benchmark.py speed CONFIG...`` times one image of whole models instead.
 """
 
 import argparse
@@ -14,17 +16,24 @@ PARTS = ("fusion", "metrics", "loading", "ops")
 
 
 def main() -> None:
-    """Run the named parts one after another."""
+    """Run the named parts one after another, or time the models of configs."""
+    sys.path.insert(0, str(Path(__file__).parent))
+    if sys.argv[1:2] == ["speed"]:
+        importlib.import_module("bench.speed").main(sys.argv[2:])
+        return
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
-        "parts", nargs="+", choices=[*PARTS, "all"], metavar="PART", help=f"{', '.join(PARTS)} or all"
+        "parts",
+        nargs="+",
+        choices=[*PARTS, "centers", "all"],
+        metavar="PART",
+        help=f"{', '.join(PARTS)}, centers (a part of fusion) or all",
     )
     parser.add_argument("--repeats", type=int, help="timed rounds; default: each part's own")
     parser.add_argument("--threads", type=int, help="torch threads; default: torch's own")
     args = parser.parse_args()
-    sys.path.insert(0, str(Path(__file__).parent))
     if args.threads:
         import torch
 

@@ -6,7 +6,7 @@ from importlib.util import find_spec
 collect_ignore = ["src/panoptic_core/ops/_ext.py"]
 
 if not find_spec("mmengine"):  # the OpenMMLab layer needs the extra `[mm]`
-    collect_ignore += [
-        *(f"src/panoptic_core/{name}" for name in ("engine", "evaluation", "inference.py", "registry.py")),
-        *(f"tests/{name}" for name in ("engine", "evaluation", "test_inference.py", "test_registry.py")),
-    ]
+    modules = ("backbones", "engine", "evaluation", "inference.py", "registry.py")
+    collect_ignore += [f"src/panoptic_core/{name}" for name in modules]
+    tests = ("backbones", "engine", "evaluation", "test_inference.py", "test_registry.py")
+    collect_ignore += [f"tests/{name}" for name in tests]

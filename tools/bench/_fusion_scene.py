@@ -98,8 +98,14 @@ def num_threads(count: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def peak_in_fresh_process(table: Table, part: str, height: int) -> float | None:
-    """Return the MB that `fuse` of another part takes in a fresh process; None where nobody can say."""
+def peak_in_fresh_process(table: Table, part: str, *numbers: int) -> float | None:
+    """Return the MB that `fuse` of another part takes in a fresh process; None where nobody can say.
+
+    Args:
+        table: Says why there is no row.
+        part: The module, with ``fuse`` and ``smallest_and_largest``.
+        numbers: What the latter takes: the height, and more where a part has more.
+    """
     if not sys.platform.startswith("linux"):
         table.skip(f"{part}, extra memory", "it is read from /proc, which Linux has")
         return None
@@ -107,9 +113,9 @@ def peak_in_fresh_process(table: Table, part: str, height: int) -> float | None:
         "import sys; sys.path.insert(0, sys.argv[1]); import torch; torch.set_num_threads(1)\n"
         "import importlib; part = importlib.import_module(f'bench.{sys.argv[2]}')\n"
         "from bench._timing import peak_memory; import ctypes\n"
-        "small, large = part.smallest_and_largest(int(sys.argv[3])); part.fuse(small)\n"
+        "small, large = part.smallest_and_largest(*map(int, sys.argv[3:])); part.fuse(small)\n"
         "getattr(ctypes.CDLL(None), 'malloc_trim', bool)(0)\n"  # what the scene's making left in the heap
         "print(peak_memory(lambda: part.fuse(large)))\n"
     )
-    command = [sys.executable, "-c", code, str(Path(__file__).parents[1]), part, str(height)]
+    command = [sys.executable, "-c", code, str(Path(__file__).parents[1]), part, *map(str, numbers)]
     return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)  # noqa: S603

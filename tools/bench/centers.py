@@ -4,6 +4,7 @@ The scene is made here: 1024 x 2048 pixels, 49 things of 0.65 M pixels together,
 predictions are the targets with noise.
 """
 
+import argparse
 import math
 import time
 from dataclasses import dataclass
@@ -47,6 +48,13 @@ class CenterScene:
         return CenterScene(*(part.to(device) for part in parts))
 
 
+def run(args: argparse.Namespace) -> None:
+    """Print the rows of the centers alone; they are part of the fusions' table as well."""
+    table = Table("Fusion by centers and its targets")
+    add_rows(table, args.repeats or 15)
+    table.close()
+
+
 def add_rows(table: Table, repeats: int) -> None:
     """Print all rows of the centers."""
     scene = make_center_scene()
@@ -58,16 +66,24 @@ def add_rows(table: Table, repeats: int) -> None:
     gpu_rows(table, scene, repeats)
 
 
-def make_center_scene(height: int = 1024, count: int = 49, seed: int = 0) -> CenterScene:
+def make_center_scene(
+    height: int = 1024,
+    count: int = 49,
+    seed: int = 0,
+    *,
+    width: int | None = None,
+    num_things: int = NUM_THINGS,
+    num_classes: int = NUM_CLASSES,
+) -> CenterScene:
     """Draw ellipses in the cells of a grid, each somewhere in its cell, before bands of stuff."""
     generator = torch.Generator().manual_seed(seed)
-    width = 2 * height
-    columns = math.ceil(math.sqrt(2 * count))
+    width = width or 2 * height
+    columns = math.ceil(math.sqrt(width / height * count))
     rows = math.ceil(count / columns)
     tall, wide = height / rows, width / columns
-    labels = torch.randint(0, NUM_THINGS, (count,), generator=generator).tolist()
-    stuff = range(NUM_THINGS, NUM_CLASSES)
-    id_map = (torch.arange(height)[:, None] * len(stuff) // height + NUM_THINGS).expand(height, width).clone()
+    labels = torch.randint(0, num_things, (count,), generator=generator).tolist()
+    stuff = range(num_things, num_classes)
+    id_map = (torch.arange(height)[:, None] * len(stuff) // height + num_things).expand(height, width).clone()
     for k in range(count):
         half_y, half_x, shift_y, shift_x = torch.rand(4, generator=generator).tolist()
         half_y, half_x = (0.22 + 0.2 * half_y) * tall, (0.22 + 0.2 * half_x) * wide
@@ -75,10 +91,10 @@ def make_center_scene(height: int = 1024, count: int = 49, seed: int = 0) -> Cen
         cell = id_map[top : top + int(tall), left : left + int(wide)]
         y = torch.arange(cell.shape[0])[:, None] - half_y - shift_y * (tall - 2 * half_y)
         x = torch.arange(cell.shape[1]) - half_x - shift_x * (wide - 2 * half_x)
-        cell[(y / half_y) ** 2 + (x / half_x) ** 2 < 1] = 100 + k
+        cell[(y / half_y) ** 2 + (x / half_x) ** 2 < 1] = num_classes + k
     truth = PanopticSegmentation.from_id_map(
         id_map,
-        [*stuff, *range(100, 100 + count)],
+        [*stuff, *range(num_classes, num_classes + count)],
         [*stuff, *labels],
         [False] * len(stuff) + [True] * count,
     )
@@ -175,18 +191,19 @@ def slope_rows(table: Table, repeats: int) -> None:
 
 
 def memory_rows(table: Table) -> None:
-    """Print the extra memory of one call beside the distances of all pairs."""
-    for height in (1024, 4096):
-        extra = peak_in_fresh_process(table, "centers", height)
+    """Print the extra memory of one call beside the distances of all pairs, by size and by centers."""
+    for height, count in ((1024, 49), (4096, 49), (1024, 10), (1024, 50), (1024, 200)):
+        extra = peak_in_fresh_process(table, "centers", height, count)
         if extra is not None:
             pixels = 2 * height**2 / 2**20
-            work = f"fuse_by_centers, {height}x{2 * height}, extra memory"
-            table.memory(work, "49 x H x W distances", 4 * 49 * pixels, extra, LARGEST_MEMORY * pixels / 2)
+            work = f"fusion, {count} centers, {height}x{2 * height}, memory"
+            peer = f"{count} x H x W distances"
+            table.memory(work, peer, 4 * count * pixels, extra, LARGEST_MEMORY * pixels / 2)
 
 
-def smallest_and_largest(height: int) -> tuple[CenterScene, CenterScene]:
+def smallest_and_largest(height: int, count: int) -> tuple[CenterScene, CenterScene]:
     """Return a small scene to warm up with, and the one whose memory is asked for."""
-    return make_center_scene(256), make_center_scene(height)
+    return make_center_scene(256), make_center_scene(height, count)
 
 
 def gpu_rows(table: Table, scene: CenterScene, repeats: int) -> None:

@@ -11,6 +11,7 @@ from mmengine.registry import Registry
 LOCATIONS = [
     "panoptic_heads.common",
     "panoptic_heads.oanet",
+    "panoptic_heads.panoptic_deeplab",
     "panoptic_heads.pspnet",
     "panoptic_heads.tascnet",
     "panoptic_heads.upsnet",

@@ -58,6 +58,13 @@ def evaluation_parser() -> argparse.ArgumentParser:
         "--tta", action="store_true", help="test-time augmentation, as the config's block `tta` says"
     )
     parser.add_argument(
+        "--ensemble",
+        nargs=2,
+        action="append",
+        metavar=("CONFIG", "CHECKPOINT"),
+        help="average with this network before fusion; may be given several times",
+    )
+    parser.add_argument(
         "--oracle",
         type=_oracles,
         default=(),

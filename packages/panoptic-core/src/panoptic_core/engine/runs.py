@@ -13,10 +13,12 @@ from mmengine.dist import is_main_process
 from mmengine.model import is_model_wrapper
 from mmengine.registry import MODELS, DefaultScope
 
+from panoptic_core.categories import CategoryTable
 from panoptic_core.complexity import Complexity, measure
 from panoptic_core.engine.config import ConfigError, RunOptions, prepare_config
 from panoptic_core.engine.config.loading import load_config
 from panoptic_core.engine.distributed import join_processes, leave_processes
+from panoptic_core.engine.ensembles import join_ensemble
 from panoptic_core.engine.prediction_files import predict_files
 from panoptic_core.engine.runner import PanopticRunner
 from panoptic_core.engine.values import write_values
@@ -89,6 +91,8 @@ def evaluate(
     join_processes(options.launcher)
     try:
         runner: PanopticRunner = PanopticRunner.from_cfg(cfg)
+        if options.ensemble:
+            _join_ensemble(runner, options)
         if options.oracle:
             _apply_oracles(runner, options.oracle)
         if raw is not None:
@@ -147,6 +151,13 @@ def count_network(
     if json_path is not None:
         Path(json_path).write_text(counts.to_json() + "\n", encoding="utf-8")
     return counts
+
+
+def _join_ensemble(runner: PanopticRunner, options: RunOptions) -> None:
+    metainfo = runner.test_dataloader.dataset.metainfo
+    table = CategoryTable.from_metainfo(metainfo) if "num_things" in metainfo else None
+    join_ensemble(runner.model, options.ensemble, tta=options.tta, table=table)
+    runner.logger.info(f"Ensemble of {len(options.ensemble) + 1} networks.")
 
 
 def _apply_oracles(runner: PanopticRunner, names: Sequence[str]) -> None:

@@ -6,13 +6,20 @@ merged inside of the former.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from mmdet.structures import DetDataSample
 from mmengine.structures import InstanceData, PixelData
 from torch import Tensor
 
-from panoptic_fusion import BoxMasks, PanopticSegmentation, RawOutputs, segment_boxes, segmentation_to_mmdet
+from panoptic_fusion import (
+    BoxMasks,
+    PanopticSegmentation,
+    RawOutputs,
+    merge_raw_outputs,
+    segment_boxes,
+    segmentation_to_mmdet,
+)
 from panoptic_heads.common.fusion import Fusion
 from panoptic_heads.common.structures import NetworkOutput
 from panoptic_heads.common.tta import ViewSettings
@@ -31,12 +38,18 @@ class PanopticPrediction:
         keep_sem_logits: Keep class scores at the image's resolution in the raw outputs, not only their
             winner.
         tta: Which views of an image are merged; None: the input as it is.
+        partners: Networks whose raw outputs are averaged with this one's: an ensemble. They are no part of
+            this one's weights.
+        takes_partners: Whether there can be partners. Maps have a mean; masks in boxes have none.
     """
+
+    takes_partners: ClassVar[bool] = False
 
     panoptic_fusion_head: Fusion
     raw_transforms: list[RawTransform]
     keep_sem_logits: bool
     tta: ViewSettings | None
+    partners: tuple["PanopticPrediction", ...]
 
     def init_prediction(self, panoptic_fusion_head: Fusion, tta: Any = None) -> None:
         """Take the fusion and the config's block ``tta``."""
@@ -44,6 +57,7 @@ class PanopticPrediction:
         self.raw_transforms = []
         self.keep_sem_logits = False
         self.tta = None if tta is None else ViewSettings.read(tta)
+        self.partners = ()
 
     @property
     def predicts_every_class(self) -> bool:
@@ -71,18 +85,27 @@ class PanopticPrediction:
             MMDetection's encoding), ``pred_instances`` (bboxes, scores, labels, masks) and, if the semantic
             head knows every class, ``pred_sem_seg`` (PixelData).
         """
-        outputs = self.predict_raw(batch_inputs, batch_data_samples, rescale=rescale)
-        for sample, output in zip(batch_data_samples, outputs, strict=True):
-            raw = output.raw
-            for transform in self.raw_transforms:
-                raw = transform(raw, sample)
+        return self.finish(
+            batch_data_samples, self.predict_raw(batch_inputs, batch_data_samples, rescale=rescale)
+        )
+
+    def finish(self, samples: list[DetDataSample], outputs: Sequence[NetworkOutput]) -> list[DetDataSample]:
+        """Transform and fuse what the network said, and fill the samples as :meth:`predict` says."""
+        for sample, output in zip(samples, outputs, strict=True):
+            raw = self.transform(output.raw, sample)
             seg = self.fuse(raw)
             instances = instances_of(seg) if output.instances is None else output.instances
             self.fill_sample(sample, instances, raw, seg)
             changed = raw.sem_seg is not output.raw.sem_seg  # then the transform's map speaks for every class
             if output.sem_seg is not None and not changed and "pred_sem_seg" in sample:
                 sample.pred_sem_seg = PixelData(sem_seg=output.sem_seg[None])
-        return batch_data_samples
+        return samples
+
+    def transform(self, raw: RawOutputs, sample: DetDataSample) -> RawOutputs:
+        """Apply the transforms of raw outputs in order."""
+        for transform in self.raw_transforms:
+            raw = transform(raw, sample)
+        return raw
 
     def fuse(self, raw: RawOutputs) -> PanopticSegmentation:
         """Apply the fusion of the config."""
@@ -99,6 +122,52 @@ class PanopticPrediction:
         sample.pred_instances = instances
         if self.predicts_every_class:
             sample.pred_sem_seg = PixelData(sem_seg=raw.semantic_labels()[None])
+
+    # --- ensembles
+
+    def join(self, partners: Sequence[Any]) -> None:
+        """Predict as an ensemble from now on: with the mean of this network's and other ones' raw outputs.
+
+        Each member normalises the images itself, and each looks at its own views, if it has ``tta``. Fusion
+        and transforms of raw outputs are this network's.
+
+        Args:
+            partners: Other models of the same classes, on this one's device.
+
+        Raises:
+            TypeError: If a member's instances are masks in boxes, of which there is no mean.
+        """
+        for member in (self, *partners):
+            if not getattr(member, "takes_partners", False):
+                msg = (
+                    f"Expected members of an ensemble to predict maps alone, got {type(member).__name__}. "
+                    "Masks in boxes have no mean."
+                )
+                raise TypeError(msg)
+            member.keep_sem_logits = True
+        self.partners = tuple(partners)
+
+    def test_step(self, data: Any) -> list[DetDataSample]:
+        """Predict a batch as a data loader gives it."""
+        if not self.partners:
+            samples: list[DetDataSample] = super().test_step(data)  # type: ignore[misc]
+            return samples
+        members: list[Any] = [self, *self.partners]
+        batches = [member.data_preprocessor(data, False) for member in members]
+        samples = batches[0]["data_samples"]
+        space = self.tta.space if self.tta else "probabilities"
+        merged = []
+        for i in range(len(samples)):
+            looks = (
+                member.predict_raw(batch["inputs"][i : i + 1], batch["data_samples"][i : i + 1])[0].raw
+                for member, batch in zip(members, batches, strict=True)
+            )
+            merged.append(NetworkOutput(merge_raw_outputs(looks, space=space), None))
+        return self.finish(samples, merged)
+
+    def val_step(self, data: Any) -> list[DetDataSample]:
+        """Predict a batch as a data loader gives it."""
+        return self.test_step(data)
 
 
 def instances_of(seg: PanopticSegmentation) -> InstanceData:

@@ -21,19 +21,29 @@ class Sizes(NamedTuple):
     output: tuple[int, int]
 
 
-def resize_logits(logits: Tensor, sizes: Sizes) -> Tensor:
-    """Resize class scores ``(C, h, w)`` from a head's grid to an image ``(C, H, W)``, padding cut off."""
-    resized = _bilinear(logits, sizes.padded)[:, : sizes.image[0], : sizes.image[1]]
+def resize_logits(logits: Tensor, sizes: Sizes, *, align_corners: bool = False) -> Tensor:
+    """Resize class scores ``(C, h, w)`` from a head's grid to an image ``(C, H, W)``, padding cut off.
+
+    Args:
+        logits: On the head's grid.
+        sizes: From the grid to the image.
+        align_corners: The grid's corner cells lie on the corner pixels of the padded input; else its cells
+            tile the input. The image itself is resized by pixel centres in both cases.
+    """
+    resized = _bilinear(logits, sizes.padded, align_corners)[:, : sizes.image[0], : sizes.image[1]]
     return _bilinear(resized, sizes.output)
 
 
-def resize_winner(logits: Tensor, sizes: Sizes, *, channels_at_once: int = 8) -> Tensor:
+def resize_winner(
+    logits: Tensor, sizes: Sizes, *, channels_at_once: int = 8, align_corners: bool = False
+) -> Tensor:
     """Return the winning channel of :func:`resize_logits` without holding all its channels.
 
     Args:
         logits: ``(C, h, w)``.
         sizes: From the grid to the image.
         channels_at_once: How many channels are resized at a time: the memory is that many maps of the output.
+        align_corners: As in :func:`resize_logits`.
 
     Returns:
         ``(H, W)`` int64; of equal scores the lowest channel wins.
@@ -41,7 +51,7 @@ def resize_winner(logits: Tensor, sizes: Sizes, *, channels_at_once: int = 8) ->
     best: Tensor | None = None
     winner = torch.zeros(sizes.output, dtype=torch.int64, device=logits.device)
     for start in range(0, logits.shape[0], channels_at_once):
-        scores = resize_logits(logits[start : start + channels_at_once], sizes)
+        scores = resize_logits(logits[start : start + channels_at_once], sizes, align_corners=align_corners)
         chunk_best, chunk_winner = scores.max(dim=0)
         if best is None:
             best, winner = chunk_best, chunk_winner
@@ -52,8 +62,8 @@ def resize_winner(logits: Tensor, sizes: Sizes, *, channels_at_once: int = 8) ->
     return winner
 
 
-def _bilinear(maps: Tensor, size: tuple[int, int]) -> Tensor:
-    """Resize ``(C, h, w)``; pixel centres are at i + 0.5, as for masks in boxes."""
+def _bilinear(maps: Tensor, size: tuple[int, int], align_corners: bool = False) -> Tensor:
+    """Resize ``(C, h, w)``; pixel centres are at i + 0.5, as for masks in boxes, or corners are aligned."""
     if maps.shape[1:] == torch.Size(size):
         return maps
-    return F.interpolate(maps[None], size=size, mode="bilinear", align_corners=False)[0]
+    return F.interpolate(maps[None], size=size, mode="bilinear", align_corners=align_corners)[0]

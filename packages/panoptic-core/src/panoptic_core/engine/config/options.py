@@ -43,6 +43,7 @@ class RunOptions:
         seed: Random seed; by default the config's.
         check: Look for mistakes before anything is built.
         tta: Test with the config's block ``tta``: it becomes the model's argument of that name.
+        ensemble: Test together with these networks: config and checkpoint of each.
         oracle: Test with these parts of the ground truth, see :mod:`panoptic_core.oracles`.
     """
 
@@ -59,6 +60,7 @@ class RunOptions:
     seed: int | None = None
     check: bool = True
     tta: bool = False
+    ensemble: tuple[tuple[str, str], ...] = ()
     oracle: tuple[str, ...] = ()
 
 
@@ -87,7 +89,7 @@ def prepare_config(options: RunOptions, task: str = "train") -> tuple[Config, li
         problems += set_data_root(cfg, options.data_root)
     problems += _set_weights(cfg, options, task)
     if options.tta:
-        problems += _augment(cfg)
+        problems += use_augmentation(cfg)
     cfg.work_dir = options.work_dir or cfg.get("work_dir") or f"work_dirs/{Path(options.config).stem}"
     cfg.launcher = options.launcher
     if options.seed is not None:
@@ -130,8 +132,12 @@ def _set_weights(cfg: Config, options: RunOptions, task: str) -> list[str]:
     return _missing_weights("load_from", cfg.get("load_from"))
 
 
-def _augment(cfg: Config) -> list[str]:
-    """Hand the block of test-time augmentation on to the model, which knows what its entries mean."""
+def use_augmentation(cfg: Config) -> list[str]:
+    """Hand the block of test-time augmentation on to the model, which knows what its entries mean.
+
+    Returns:
+        What is wrong: there is no such block.
+    """
     if cfg.get("tta") is None:
         block = "tta = dict(scales=[0.75, 1.0, 1.25, 1.5], flip=True)"
         return [f"`--tta`: the config has no test-time augmentation. Add a block such as `{block}`."]
