@@ -137,7 +137,7 @@ def docs(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def realdata(session: nox.Session) -> None:
-    """Train, overfit and evaluate on the real sets under PANOPTIC_DATA_ROOT (half an hour on two cores)."""
+    """Train, overfit and evaluate on the real sets under PANOPTIC_DATA_ROOT (over an hour on two cores)."""
     if not os.environ.get("PANOPTIC_DATA_ROOT"):
         session.error("Set PANOPTIC_DATA_ROOT to the folder that holds coco_mini/ and cityscapes_mini/.")
     install(session, *editable(EVERYTHING))
@@ -146,7 +146,7 @@ def realdata(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def experiments(session: nox.Session) -> None:
-    """Run the seeded comparisons of the docs: resumable, one JSON a run, at most four minutes each."""
+    """Run the seeded comparisons of the docs: resumable, one JSON a run, at most four minutes a training."""
     install(session, *editable(EVERYTHING))
     session.run("python", "tools/experiments.py", *session.posargs)
 

@@ -11,6 +11,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+import panoptic_data  # noqa: F401  # first: it stands in for mmcv's operators, which mmdet imports
 from panoptic_core.categories import Category, CategoryTable
 from panoptic_core.files import write_panoptic_png
 

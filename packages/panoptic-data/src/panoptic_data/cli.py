@@ -65,6 +65,9 @@ def _add_generate(commands: "argparse._SubParsersAction[argparse.ArgumentParser]
         f"{SceneSettings.__module__}.SceneSettings",
     )
     parser.add_argument("--overwrite", action="store_true", help="replace OUT if an earlier run wrote it")
+    parser.add_argument(
+        "--workers", type=int, metavar="N", help="processes that draw (default: one a CPU, at most 8)"
+    )
     parser.set_defaults(run=_generate)
 
 
@@ -105,6 +108,7 @@ def _generate(options: argparse.Namespace) -> None:
         settings,
         overwrite=options.overwrite,
         progress=progress,
+        workers=options.workers,
     )
     print(f"Written: {root} (images, panoptic.json, panoptic, instances.json)")
 

@@ -81,6 +81,22 @@ def test_what_a_killed_process_left_is_harmless(tmp_path: Path) -> None:
     assert not stale.exists()
 
 
+def test_a_killed_process_takes_its_workers_along(tmp_path: Path) -> None:
+    """Workers inherit the lock: one that lived on would make everybody else wait."""
+    code = (
+        "import sys; from panoptic_data.generator import records, ensure_scenes;"
+        "records._usable_cpus = lambda: 2;"
+        "ensure_scenes(10_000, 32, 0, sys.argv[1], progress=lambda done: print(done, flush=True))"
+    )
+    with subprocess.Popen([sys.executable, "-c", code, tmp_path], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"1\n"
+        process.kill()
+    lock = next(tmp_path.glob("*.lock"))
+    waiting = f"import fcntl; fcntl.flock(open({str(lock)!r}), fcntl.LOCK_EX)"
+    subprocess.run([sys.executable, "-c", waiting], check=True, timeout=60)
+
+
 def test_without_locks_the_first_one_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cache_module, "fcntl", None)
     other = {}

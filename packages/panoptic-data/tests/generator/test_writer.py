@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import multiprocessing
 import os
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO
@@ -61,6 +63,55 @@ def test_the_same_bytes_in_another_process(root: Path, tmp_path: Path) -> None:
         [sys.executable, "-c", code, *words], check=True, env={**os.environ, "PYTHONHASHSEED": "7"}
     )
     assert _hashes(tmp_path / "out") == _hashes(root)
+
+
+def test_the_same_bytes_from_several_processes(root: Path, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    done: list[int] = []
+    settings = SceneSettings(crowd=0.6)
+    drawn = write_scenes(
+        tmp_path / "out",
+        6,
+        "96x128",
+        2,
+        settings,
+        workers=3,
+        progress=lambda number: done.append(os.getpid()),
+    )
+    assert _hashes(drawn) == _hashes(root)
+    assert done == [os.getpid()] * 6  # it is this process that reports
+    after = torch.rand(())
+    torch.manual_seed(0)
+    assert torch.rand(()) == after, "whether scenes were cached must not change what is drawn afterwards"
+
+
+def test_an_error_in_a_worker_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(index: int, *_: object) -> None:
+        raise MemoryError(f"scene {index}")
+
+    monkeypatch.setattr("panoptic_data.generator.records.make_scene", fail)
+    with pytest.raises(MemoryError, match="scene 0"):
+        write_scenes(tmp_path / "out", 4, 32, workers=2)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_rejects_a_negative_number_of_workers(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="`workers` to be 0 or more, got -1"):
+        write_scenes(tmp_path / "out", 1, 32, workers=-1)
+
+
+def _write_as_a_worker(out: Path) -> None:
+    write_scenes(out, 2, 32, workers=2)
+
+
+def test_a_worker_draws_alone(tmp_path: Path) -> None:
+    process = multiprocessing.get_context("fork").Process(
+        target=_write_as_a_worker, args=(tmp_path / "out",), daemon=True
+    )
+    process.start()
+    process.join(60)
+    assert process.exitcode == 0
+    assert find_damage(tmp_path / "out") is None
 
 
 def test_an_image_does_not_depend_on_how_many_there_are(root: Path, tmp_path: Path) -> None:

@@ -149,6 +149,14 @@ def test_image_with_negative_strides() -> None:
     assert packed["inputs"][:, 0, 0].tolist() == [9, 10, 11]
 
 
+def test_one_column_mirrored() -> None:
+    # NumPy calls it contiguous, whatever its stride is.
+    results = RandomFlip(prob=1.0)(make_results(np.array([[1], [2]], dtype=np.int32)))
+    packed = PackPanopticInputs()(results)
+    assert packed["inputs"].shape == (3, 2, 1)
+    assert packed["data_samples"].gt_panoptic.id_map.tolist() == [[50], [60]]
+
+
 label_maps = arrays(np.int32, st.tuples(st.integers(1, 9), st.integers(1, 9)), elements=st.integers(0, 4))
 
 

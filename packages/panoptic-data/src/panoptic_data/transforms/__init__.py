@@ -1,5 +1,6 @@
 """Transforms of panoptic samples: load once, let the stock transforms act on one map, make masks last."""
 
+from panoptic_data.transforms.centers import MakeCenterTargets
 from panoptic_data.transforms.geometry import PadPanoptic, RandomScaledCrop
 from panoptic_data.transforms.load import LoadPanoptic, decode_instances
 from panoptic_data.transforms.pack import PackPanopticInputs
@@ -9,6 +10,7 @@ from panoptic_data.transforms.window_masks import WindowMasks
 __all__ = [
     "InstanceTable",
     "LoadPanoptic",
+    "MakeCenterTargets",
     "PackPanopticInputs",
     "PadPanoptic",
     "RandomScaledCrop",

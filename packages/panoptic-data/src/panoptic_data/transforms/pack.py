@@ -1,7 +1,7 @@
 """Packing: masks, boxes and label maps are made here, last, at the size that the network sees."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -44,6 +44,7 @@ class PackPanopticInputs(BaseTransform):
     - ``ignored_instances``: the crowd regions' ``bboxes`` and ``labels``.
     - ``gt_sem_seg``: ``sem_seg (1, H, W)`` int64, 255 void; crowd keeps its class.
     - ``gt_panoptic``: ``PanopticSegmentation``, crowd marked.
+    - ``gt_centers``, if :class:`~panoptic_data.transforms.MakeCenterTargets` has made them.
 
     Testing (``test_mode=True``), everything at the annotation's size: ``gt_panoptic``, and ``gt_instances``
     with ``bboxes``, ``labels``, ``masks`` (``BoxMasks``) and ``iscrowd``. An image without annotation (no
@@ -52,17 +53,33 @@ class PackPanopticInputs(BaseTransform):
     Args:
         test_mode: Which of the two to make.
         min_side: Instances with a box side below this many pixels are no training targets.
+        with_instances: Whether training samples have ``gt_instances`` and ``ignored_instances``. Semantic
+            networks and those that learn centers need neither, and nothing is made for them then; their
+            ``data_preprocessor`` needs ``pad_mask=False``.
+        crowd_labels: Whether a crowd's class is ``"kept"`` in ``gt_sem_seg`` or ``"ignored"`` (255). The
+            public codes of Panoptic-DeepLab keep it by default.
         meta_keys: What goes into the sample's meta data where it is known.
 
     Raises:
-        ValueError: On packing, if the map has not the image's size, or holds values that no table has.
+        ValueError: If `crowd_labels` is neither; on packing, if the map has not the image's size, or holds
+            values that no table has.
     """
 
     def __init__(
-        self, test_mode: bool = False, min_side: int = 1, meta_keys: Sequence[str] = META_KEYS
+        self,
+        test_mode: bool = False,
+        min_side: int = 1,
+        with_instances: bool = True,
+        crowd_labels: Literal["kept", "ignored"] = "kept",
+        meta_keys: Sequence[str] = META_KEYS,
     ) -> None:
+        if crowd_labels not in ("kept", "ignored"):
+            msg = f"Expected `crowd_labels` to be 'kept' or 'ignored', got {crowd_labels!r}."
+            raise ValueError(msg)
         self.test_mode = test_mode
         self.min_side = min_side
+        self.with_instances = with_instances
+        self.crowd_labels = crowd_labels
         self.meta_keys = tuple(meta_keys)
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
@@ -75,6 +92,8 @@ class PackPanopticInputs(BaseTransform):
             channels, extents = _split_channels(results)
             fill = _fill_test if self.test_mode else self._fill_train
             fill(sample, channels, extents, results["segments"], results["instances"])
+        if "gt_centers" in results:
+            sample.gt_centers = results["gt_centers"]
         return {"inputs": _image_tensor(results["img"]), "data_samples": sample}
 
     def _fill_train(
@@ -83,6 +102,21 @@ class PackPanopticInputs(BaseTransform):
         channels: list[NDArray[np.int32]],
         extents: list[Extents],
         segments: SegmentTable,
+        instances: InstanceTable,
+    ) -> None:
+        if self.with_instances:
+            self._fill_instances(sample, channels, extents, instances)
+        label_of_row = np.concatenate([[IGNORE_INDEX], segments.labels])
+        if self.crowd_labels == "ignored":
+            label_of_row[1:][segments.iscrowd] = IGNORE_INDEX
+        sample.gt_sem_seg = PixelData(sem_seg=torch.from_numpy(label_of_row[channels[0]])[None])
+        sample.gt_panoptic = _to_segmentation(channels[0], segments, extents[0].areas)
+
+    def _fill_instances(
+        self,
+        sample: DetDataSample,
+        channels: list[NDArray[np.int32]],
+        extents: list[Extents],
         instances: InstanceTable,
     ) -> None:
         boxes = _instance_boxes(extents, instances)
@@ -100,9 +134,6 @@ class PackPanopticInputs(BaseTransform):
             bboxes=torch.from_numpy(boxes[crowds].astype(np.float32)),
             labels=torch.from_numpy(instances.labels[crowds]),
         )
-        label_of_row = np.concatenate([[IGNORE_INDEX], segments.labels])
-        sample.gt_sem_seg = PixelData(sem_seg=torch.from_numpy(label_of_row[channels[0]])[None])
-        sample.gt_panoptic = _to_segmentation(channels[0], segments, extents[0].areas)
 
     def _check_size(self, results: dict[str, Any]) -> None:
         size = results["gt_seg_map"].shape[:2]
@@ -121,7 +152,10 @@ class PackPanopticInputs(BaseTransform):
             raise ValueError(msg)
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}(test_mode={self.test_mode}, min_side={self.min_side})"
+        return (
+            f"{type(self).__name__}(test_mode={self.test_mode}, min_side={self.min_side}, "
+            f"with_instances={self.with_instances}, crowd_labels={self.crowd_labels!r})"
+        )
 
 
 def _fill_test(
@@ -204,5 +238,5 @@ def _to_segmentation(
 
 def _image_tensor(image: NDArray) -> Tensor:
     """Return the image ``(H, W, 3)`` or ``(H, W)`` as a contiguous tensor with the channels first."""
-    pixels = torch.from_numpy(image if min(image.strides) > 0 else np.ascontiguousarray(image))
+    pixels = torch.from_numpy(image if min(image.strides) > 0 else image.copy())
     return (pixels[None] if image.ndim == 2 else pixels.permute(2, 0, 1)).contiguous()

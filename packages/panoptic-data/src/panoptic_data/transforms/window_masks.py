@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import torch
 from mmdet.structures.mask import BitmapMasks
 from numpy.typing import NDArray
 from torch import Tensor
@@ -76,39 +75,37 @@ class WindowMasks(BitmapMasks):
         bboxes: NDArray | Tensor,
         out_shape: tuple[int, int],
         inds: NDArray | Tensor,
-        device: str | torch.device = "cpu",
+        device: Any = "cpu",
         interpolation: str = "bilinear",
         binarize: bool = True,
     ) -> BitmapMasks:
         """Resample mask ``inds[k]`` inside box ``k``: the mask targets of a RoI head.
 
-        As MMDetection's (RoIAlign of the full mask, then ``>= 0.5``), but each mask is read in its window.
+        As MMDetection's (RoIAlign of the full mask with as many samples as pixels, then ``>= 0.5``), but each
+        mask is read in its window, and rows and columns are averaged one after the other.
 
         Args:
             bboxes: ``(K, 4)`` xyxy.
             out_shape: ``(h, w)`` of the result.
             inds: ``(K,)``, which mask each box reads.
-            device: Where to compute.
+            device: Kept for the interface: the result is on the host, and so is the work.
             interpolation: Kept for the interface; RoIAlign is bilinear.
             binarize: Whether to return bool masks instead of coverage in ``[0, 1]``.
 
         Returns:
             ``K`` masks of `out_shape`.
         """
-        from mmcv.ops import roi_align
-
-        boxes = torch.as_tensor(bboxes, device=device)
-        owners = torch.as_tensor(inds, device=device)
-        targets = boxes.new_zeros((len(boxes), *out_shape))
-        for index in torch.unique(owners).tolist() if len(self) else []:
-            mine = torch.nonzero(owners == index).flatten()
+        boxes = _on_host(bboxes).astype(np.float64).reshape(-1, 4)
+        owners = _on_host(inds)
+        targets = np.zeros((len(boxes), *out_shape), dtype=np.float32)
+        for index in np.unique(owners).tolist() if len(self) else []:
+            mine = np.flatnonzero(owners == index)
             crop, (x0, y0) = self._with_margin(index)
-            rois = torch.cat([boxes.new_zeros((len(mine), 1)), boxes[mine]], dim=1)  # (k, 5)
-            rois[:, 1:] -= boxes.new_tensor([x0, y0, x0, y0])
-            mask = torch.from_numpy(crop).to(device=device, dtype=boxes.dtype)[None, None]
-            targets[mine] = roi_align(mask, rois, out_shape, 1.0, 0, "avg", True).squeeze(1)
-        resized = (targets >= 0.5 if binarize else targets).cpu().numpy()
-        return BitmapMasks(resized, *out_shape)
+            rows = _averages(boxes[mine, 1] - y0, boxes[mine, 3] - y0, out_shape[0], crop.shape[0])
+            columns = _averages(boxes[mine, 0] - x0, boxes[mine, 2] - x0, out_shape[1], crop.shape[1])
+            targets[mine] = (rows @ crop.astype(np.float64)) @ columns.transpose(0, 2, 1)  # (k, h, w)
+        # Half covered is covered: sums that are a half must not fall below it by rounding.
+        return BitmapMasks(targets >= 0.5 - 1e-6 if binarize else targets, *out_shape)
 
     def _with_margin(self, index: int) -> tuple[NDArray[np.uint8], tuple[int, int]]:
         """Return a mask with the empty pixels around it that the image has, and where that begins."""
@@ -116,3 +113,34 @@ class WindowMasks(BitmapMasks):
         left, top = min(x0, _MARGIN), min(y0, _MARGIN)
         right, bottom = min(self.width - x1, _MARGIN), min(self.height - y1, _MARGIN)
         return np.pad(self.crops[index], ((top, bottom), (left, right))), (x0 - left, y0 - top)
+
+
+def _on_host(values: NDArray | Tensor) -> NDArray:
+    return values.detach().cpu().numpy() if isinstance(values, Tensor) else np.asarray(values)
+
+
+def _averages(
+    starts: NDArray[np.float64], ends: NDArray[np.float64], bins: int, length: int
+) -> NDArray[np.float64]:
+    """Return what RoIAlign takes from each pixel of a line, ``(k, bins, length)``, for ``k`` intervals.
+
+    A bin is the mean of one sample a pixel; a sample is linear between pixel centers, takes the first or last
+    pixel's value up to a pixel outside, and is 0 beyond. RoIAlign's samples form a grid and are bilinear, so
+    rows and columns separate exactly.
+    """
+    count = len(starts)
+    samples = np.ceil((ends - starts) / bins).clip(min=0).astype(np.int64)  # (k,) a bin
+    box = np.repeat(np.arange(count), samples * bins)  # of each sample (S,)
+    number = np.arange(len(box)) - np.repeat(np.cumsum(samples * bins) - samples * bins, samples * bins)
+    step = (ends - starts)[box] / (samples[box] * bins)
+    position = starts[box] - 0.5 + (number + 0.5) * step
+    inside = ((position >= -1) & (position <= length)) / samples[box]
+    position = position.clip(0, length - 1)
+    low = position.astype(np.int64)
+    high = np.minimum(low + 1, length - 1)
+    part = position - low
+    line = (box * bins + number // samples[box]) * length
+    weights: NDArray[np.float64] = np.zeros(count * bins * length)
+    weights += np.bincount(line + low, inside * (1 - part), minlength=len(weights))
+    weights += np.bincount(line + high, inside * part, minlength=len(weights))
+    return weights.reshape(count, bins, length)

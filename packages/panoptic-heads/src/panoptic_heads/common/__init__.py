@@ -10,6 +10,7 @@ from panoptic_heads.common.fusion import (
     RankingFusion,
 )
 from panoptic_heads.common.precision import at_least_float32
+from panoptic_heads.common.prediction import PanopticPrediction, instances_of
 from panoptic_heads.common.resize import resize_logits, resize_winner
 from panoptic_heads.common.roi_head import PanopticRoIHead
 from panoptic_heads.common.semantic_heads import ConcatSemanticHead, SemanticHead, SumSemanticHead
@@ -31,6 +32,7 @@ __all__ = [
     "MaskGuidedFusion",
     "NetworkOutput",
     "PanopticLogitsFusion",
+    "PanopticPrediction",
     "PanopticRoIHead",
     "PanopticTwoStageDetector",
     "RankingFusion",
@@ -41,6 +43,7 @@ __all__ = [
     "TrainingState",
     "ViewSettings",
     "at_least_float32",
+    "instances_of",
     "pixel_cross_entropy",
     "resize_logits",
     "resize_winner",

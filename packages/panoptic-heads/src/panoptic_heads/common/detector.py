@@ -2,11 +2,10 @@
 
 Training: features -> RPN -> RoI head and semantic head -> a method's own losses (:meth:`extra_losses`).
 
-Testing: network -> RawOutputs -> fusion -> data samples. Whatever works on raw outputs (oracles, saving) sits
-between :meth:`predict_raw` and :meth:`fuse`; augmented views are merged inside :meth:`predict_raw`.
+Testing: network -> RawOutputs here; fusion and data samples in :mod:`panoptic_heads.common.prediction`.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import torch
@@ -14,24 +13,23 @@ from mmdet.models.detectors import TwoStageDetector
 from mmdet.structures import DetDataSample
 from mmengine.config import ConfigDict
 from mmengine.registry import DefaultScope
-from mmengine.structures import InstanceData, PixelData
+from mmengine.structures import InstanceData
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
 from panoptic_core.complexity import forward_two_stage
 from panoptic_core.oracles import OracleError
-from panoptic_fusion import BoxMasks, PanopticSegmentation, RawOutputs, segmentation_to_mmdet
+from panoptic_fusion import BoxMasks, RawOutputs
+from panoptic_heads.common.prediction import PanopticPrediction, height_and_width
 from panoptic_heads.common.resize import Sizes, resize_logits, resize_winner
 from panoptic_heads.common.structures import NetworkOutput, RoITrainingContext, TrainingState
 from panoptic_heads.common.true_boxes import predict_in_true_boxes
-from panoptic_heads.common.tta import ViewSettings, predict_views
+from panoptic_heads.common.tta import predict_views
 from panoptic_heads.registry import MODELS
-
-RawTransform = Callable[[RawOutputs, DetDataSample], RawOutputs]
 
 
 @MODELS.register_module()
-class PanopticTwoStageDetector(TwoStageDetector):
+class PanopticTwoStageDetector(PanopticPrediction, TwoStageDetector):
     """Mask R-CNN, a semantic head and a fusion; by itself Panoptic FPN (Kirillov et al., arXiv:1901.02446).
 
     A method on top of it overrides :meth:`extra_losses`, and changes heads and fusion by its config.
@@ -54,10 +52,8 @@ class PanopticTwoStageDetector(TwoStageDetector):
             --tta`` fills it with the config's block of that name.
 
     Attributes:
-        raw_transforms: Functions of raw outputs and sample, called in order before fusion.
         true_boxes: What detections take from the ground truth, see :meth:`use_true_boxes`; None: nothing.
-        keep_sem_logits: Keep class scores at the image's resolution in the raw outputs, not only their
-            winner.
+        raw_transforms, keep_sem_logits: See :class:`~panoptic_heads.common.prediction.PanopticPrediction`.
     """
 
     def __init__(
@@ -88,11 +84,8 @@ class PanopticTwoStageDetector(TwoStageDetector):
                 init_cfg=init_cfg,
             )
             self.semantic_head = MODELS.build(semantic_head)
-            self.panoptic_fusion_head = MODELS.build(panoptic_fusion_head)
-        self.raw_transforms: list[RawTransform] = []
+            self.init_prediction(MODELS.build(panoptic_fusion_head), tta)
         self.true_boxes: Literal["boxes", "boxes+classes"] | None = None
-        self.keep_sem_logits = False
-        self.tta = None if tta is None else ViewSettings.read(tta)
 
     # --- training
 
@@ -139,32 +132,12 @@ class PanopticTwoStageDetector(TwoStageDetector):
         logits: Tensor = self.semantic_head(features)
         return logits
 
-    # --- testing
+    # --- testing: the fusion and the samples are PanopticPrediction's
 
-    def predict(
-        self, batch_inputs: Tensor, batch_data_samples: list[DetDataSample], rescale: bool = True
-    ) -> list[DetDataSample]:
-        """Predict and fill the samples.
-
-        Args:
-            batch_inputs: Normalised, padded images ``(N, 3, H, W)``.
-            batch_data_samples: Their meta data: ``img_shape``, ``ori_shape``, ``scale_factor``.
-            rescale: Results at the image's own resolution; else at that of the network's input.
-
-        Returns:
-            The same samples with ``pred_panoptic`` (PanopticSegmentation), ``pred_panoptic_seg`` (PixelData,
-            MMDetection's encoding), ``pred_instances`` (bboxes, scores, labels, masks) and, if the semantic
-            head knows every class, ``pred_sem_seg`` (PixelData).
-        """
-        outputs = self.predict_raw(batch_inputs, batch_data_samples, rescale=rescale)
-        for sample, output in zip(batch_data_samples, outputs, strict=True):
-            raw = output.raw
-            for transform in self.raw_transforms:
-                raw = transform(raw, sample)
-            self.fill_sample(sample, output.instances, raw, self.fuse(raw))
-            if output.sem_seg is not None and "pred_sem_seg" in sample:
-                sample.pred_sem_seg = PixelData(sem_seg=output.sem_seg[None])
-        return batch_data_samples
+    @property
+    def predicts_every_class(self) -> bool:
+        """Whether the semantic head has a channel for each class."""
+        return bool(self.semantic_head.predicts_every_class)
 
     def predict_raw(
         self, batch_inputs: Tensor, samples: list[DetDataSample], *, rescale: bool = True
@@ -173,7 +146,7 @@ class PanopticTwoStageDetector(TwoStageDetector):
 
         A method whose network says more about an image adds it to the views' outputs in the same way.
         """
-        sizes = [_size(each.metainfo["ori_shape" if rescale else "img_shape"]) for each in samples]
+        sizes = [height_and_width(each.metainfo["ori_shape" if rescale else "img_shape"]) for each in samples]
         if self.tta is not None:
             merged = predict_views(self, batch_inputs, samples, sizes)
             return [
@@ -184,7 +157,9 @@ class PanopticTwoStageDetector(TwoStageDetector):
         detections = self.predict_things(features, samples)
         padded_size = (batch_inputs.shape[2], batch_inputs.shape[3])
         return [
-            self._raw_output(meta, *things, logits, Sizes(padded_size, _size(meta["img_shape"]), size))
+            self._raw_output(
+                meta, *things, logits, Sizes(padded_size, height_and_width(meta["img_shape"]), size)
+            )
             for meta, things, logits, size in zip(
                 [sample.metainfo for sample in samples],
                 detections,
@@ -231,23 +206,6 @@ class PanopticTwoStageDetector(TwoStageDetector):
         proposals = self.rpn_head.predict(features, samples, rescale=False)
         return self.roi_head.candidates(features, proposals, [sample.metainfo for sample in samples])
 
-    def fuse(self, raw: RawOutputs) -> PanopticSegmentation:
-        """Apply the fusion of the config."""
-        result: PanopticSegmentation = self.panoptic_fusion_head(raw)
-        return result
-
-    def fill_sample(
-        self, sample: DetDataSample, instances: InstanceData, raw: RawOutputs, seg: PanopticSegmentation
-    ) -> None:
-        """Put the predictions of one image into its sample."""
-        sample.pred_panoptic = seg
-        sample.pred_panoptic_seg = PixelData(
-            sem_seg=segmentation_to_mmdet(seg, num_classes=raw.num_classes)[None]
-        )
-        sample.pred_instances = instances
-        if self.semantic_head.predicts_every_class:
-            sample.pred_sem_seg = PixelData(sem_seg=raw.semantic_labels()[None])
-
     def _raw_output(
         self,
         meta: dict[str, Any],
@@ -257,7 +215,7 @@ class PanopticTwoStageDetector(TwoStageDetector):
         sizes: Sizes,
     ) -> NetworkOutput:
         """Bring one image's outputs to the resolution of the result."""
-        image_size, size = _size(meta["img_shape"]), sizes.output
+        image_size, size = height_and_width(meta["img_shape"]), sizes.output
         factors = (size[1] / image_size[1], size[0] / image_size[0])
         head = self.semantic_head
         raw = RawOutputs(
@@ -314,10 +272,6 @@ class PanopticTwoStageDetector(TwoStageDetector):
 def _as_config(cfg: Any) -> Any:
     """MMDetection reads ``train_cfg.rpn``: a plain dictionary has no such attribute."""
     return None if cfg is None else ConfigDict(cfg)
-
-
-def _size(shape: Sequence[int]) -> tuple[int, int]:
-    return int(shape[0]), int(shape[1])
 
 
 def _class_agnostic(sample: DetDataSample) -> DetDataSample:

@@ -68,10 +68,11 @@ class NetworkOutput:
 
     Attributes:
         raw: What fusion reads. Its boxes come from the panoptic box filter.
-        instances: Standard detections for average precision: bboxes, scores, labels, masks (BoxMasks).
+        instances: Standard detections for average precision: bboxes, scores, labels, masks (BoxMasks). None:
+            the things of the fused map are the detections.
         sem_seg: ``(H, W)`` labels of things and stuff, where ``raw.sem_seg`` is the stuff below the things.
     """
 
     raw: RawOutputs
-    instances: InstanceData
+    instances: InstanceData | None
     sem_seg: Tensor | None = None

@@ -1,0 +1,130 @@
+"""What every panoptic detector does with a network's word: transforms, fusion, samples.
+
+Network -> RawOutputs -> fusion -> data samples. Whatever works on raw outputs (oracles, saving) sits between
+:meth:`PanopticPrediction.predict_raw` and :meth:`PanopticPrediction.fuse`; augmented views and ensembles are
+merged inside of the former.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from mmdet.structures import DetDataSample
+from mmengine.structures import InstanceData, PixelData
+from torch import Tensor
+
+from panoptic_fusion import BoxMasks, PanopticSegmentation, RawOutputs, segment_boxes, segmentation_to_mmdet
+from panoptic_heads.common.fusion import Fusion
+from panoptic_heads.common.structures import NetworkOutput
+from panoptic_heads.common.tta import ViewSettings
+
+RawTransform = Callable[[RawOutputs, DetDataSample], RawOutputs]
+
+
+class PanopticPrediction:
+    """The part of a detector that follows its network; a model of MMEngine is the other base class.
+
+    A detector calls :meth:`init_prediction` when its own parts are built, and has :meth:`predict_raw`.
+
+    Attributes:
+        panoptic_fusion_head: From raw outputs to a panoptic map.
+        raw_transforms: Functions of raw outputs and sample, called in order before fusion.
+        keep_sem_logits: Keep class scores at the image's resolution in the raw outputs, not only their
+            winner.
+        tta: Which views of an image are merged; None: the input as it is.
+    """
+
+    panoptic_fusion_head: Fusion
+    raw_transforms: list[RawTransform]
+    keep_sem_logits: bool
+    tta: ViewSettings | None
+
+    def init_prediction(self, panoptic_fusion_head: Fusion, tta: Any = None) -> None:
+        """Take the fusion and the config's block ``tta``."""
+        self.panoptic_fusion_head = panoptic_fusion_head
+        self.raw_transforms = []
+        self.keep_sem_logits = False
+        self.tta = None if tta is None else ViewSettings.read(tta)
+
+    @property
+    def predicts_every_class(self) -> bool:
+        """Whether the raw outputs' label map tells all classes apart, so that it can be measured."""
+        return True
+
+    def predict_raw(
+        self, batch_inputs: Tensor, samples: list[DetDataSample], *, rescale: bool = True
+    ) -> list[NetworkOutput]:
+        """Run the network alone, on all views if there is ``tta``; arguments as in :meth:`predict`."""
+        raise NotImplementedError
+
+    def predict(
+        self, batch_inputs: Tensor, batch_data_samples: list[DetDataSample], rescale: bool = True
+    ) -> list[DetDataSample]:
+        """Predict and fill the samples.
+
+        Args:
+            batch_inputs: Normalised, padded images ``(N, 3, H, W)``.
+            batch_data_samples: Their meta data: ``img_shape``, ``ori_shape``, ``scale_factor``.
+            rescale: Results at the image's own resolution; else at that of the network's input.
+
+        Returns:
+            The same samples with ``pred_panoptic`` (PanopticSegmentation), ``pred_panoptic_seg`` (PixelData,
+            MMDetection's encoding), ``pred_instances`` (bboxes, scores, labels, masks) and, if the semantic
+            head knows every class, ``pred_sem_seg`` (PixelData).
+        """
+        outputs = self.predict_raw(batch_inputs, batch_data_samples, rescale=rescale)
+        for sample, output in zip(batch_data_samples, outputs, strict=True):
+            raw = output.raw
+            for transform in self.raw_transforms:
+                raw = transform(raw, sample)
+            seg = self.fuse(raw)
+            instances = instances_of(seg) if output.instances is None else output.instances
+            self.fill_sample(sample, instances, raw, seg)
+            if output.sem_seg is not None and "pred_sem_seg" in sample:
+                sample.pred_sem_seg = PixelData(sem_seg=output.sem_seg[None])
+        return batch_data_samples
+
+    def fuse(self, raw: RawOutputs) -> PanopticSegmentation:
+        """Apply the fusion of the config."""
+        return self.panoptic_fusion_head(raw)
+
+    def fill_sample(
+        self, sample: DetDataSample, instances: InstanceData, raw: RawOutputs, seg: PanopticSegmentation
+    ) -> None:
+        """Put the predictions of one image into its sample."""
+        sample.pred_panoptic = seg
+        sample.pred_panoptic_seg = PixelData(
+            sem_seg=segmentation_to_mmdet(seg, num_classes=raw.num_classes)[None]
+        )
+        sample.pred_instances = instances
+        if self.predicts_every_class:
+            sample.pred_sem_seg = PixelData(sem_seg=raw.semantic_labels()[None])
+
+
+def instances_of(seg: PanopticSegmentation) -> InstanceData:
+    """Return the things of a panoptic map as detections, where the fusion alone knows instances.
+
+    Args:
+        seg: Its scores are the detections' scores.
+
+    Returns:
+        ``bboxes`` ``(N, 4)`` float32, half-open and tight, ``scores``, ``labels`` and ``masks`` (BoxMasks),
+        by falling score, equal ones in the map's order.
+    """
+    things = seg.is_thing.nonzero().view(-1)
+    things = things[seg.scores[things].sort(descending=True, stable=True).indices]
+    boxes = segment_boxes(seg)[things]
+    crops = [
+        seg.id_map[y0:y1, x0:x1] == segment
+        for segment, (x0, y0, x1, y1) in zip(seg.ids[things].tolist(), boxes.tolist(), strict=True)
+    ]
+    return InstanceData(
+        bboxes=boxes.float(),
+        scores=seg.scores[things],
+        labels=seg.labels[things],
+        masks=BoxMasks.from_crops(crops, boxes, device=seg.device),
+    )
+
+
+def height_and_width(shape: Sequence[int]) -> tuple[int, int]:
+    """Return the first two numbers of a sample's ``img_shape`` or ``ori_shape``."""
+    return int(shape[0]), int(shape[1])
