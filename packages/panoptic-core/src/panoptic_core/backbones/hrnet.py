@@ -1,16 +1,17 @@
 """HRNet-W48, and what Panoptic-DeepLab makes of it: W48+, Wider+ and their atrous forms (appendix A).
 
-Sun et al., CVPR 2019; Wang et al., arXiv:1908.07919; Cheng et al., arXiv:1911.10194, section 4.3 and figure 6.
-The trunk is MMDetection's. Written from the papers.
+Sun et al., CVPR 2019; Wang et al., arXiv:1908.07919; Cheng et al., arXiv:1911.10194, section 4.3 and
+figure 6. The trunk is MMDetection's. Written from the papers.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any, Literal, Self
 
 from mmcv.cnn import build_norm_layer
-from mmdet.models import HRNet
+from mmdet.models.backbones.hrnet import HRNet
 from mmdet.models.backbones.resnet import BasicBlock, Bottleneck
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
@@ -133,8 +134,7 @@ class DeepLabHRNet(HRNet):
         )
         widths = [Bottleneck.expansion * width for width in _HEAD_WIDTHS]
         self.downsamp_modules = nn.ModuleList(
-            _conv_norm_relu(before, after, 3, 2, norm_cfg)
-            for before, after in zip(widths[:-1], widths[1:], strict=True)
+            _conv_norm_relu(before, after, 3, 2, norm_cfg) for before, after in pairwise(widths)
         )
         self.final_layer = _conv_norm_relu(widths[-1], _HEAD_CHANNELS, 1, 1, norm_cfg)
 
@@ -187,7 +187,7 @@ class DeepLabHRNet(HRNet):
             outs.append(out)
         return (*outs[:-1], self.final_layer(outs[-1]))
 
-    def _exchange(self, module: nn.Module, maps: Sequence[Tensor]) -> list[Tensor]:
+    def _exchange(self, module: Any, maps: Sequence[Tensor]) -> list[Tensor]:
         """Add to each resolution what the others say, on grids of any size."""
         fused = []
         for i, (own, layers) in enumerate(zip(maps, module.fuse_layers, strict=True)):
@@ -250,7 +250,13 @@ def _separate(module: nn.Module, norm_cfg: Mapping[str, Any]) -> None:
     for name, child in module.named_children():
         if isinstance(child, nn.Conv2d) and child.kernel_size == (3, 3) and child.groups == 1:
             depthwise = nn.Conv2d(
-                child.in_channels, child.in_channels, 3, child.stride, 1, groups=child.in_channels, bias=False
+                child.in_channels,
+                child.in_channels,
+                3,
+                child.stride[0],
+                1,
+                groups=child.in_channels,
+                bias=False,
             )
             norm = build_norm_layer(dict(norm_cfg), child.in_channels)[1]
             pointwise = nn.Conv2d(child.in_channels, child.out_channels, 1, bias=False)

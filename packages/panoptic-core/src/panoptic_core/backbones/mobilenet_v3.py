@@ -135,7 +135,7 @@ class _InvertedResidual(nn.Module):
 
 @MODELS.register_module()
 class MobileNetV3Large(BaseModule):
-    """MobileNetV3-Large without pooling and classifier; returns maps of stride 4, 8, 16 and the output stride.
+    """MobileNetV3-Large without pooling and classifier; maps of stride 4, 8, 16 and the output stride.
 
     The first three are the depthwise convolutions' results in the last blocks of their stride, as the public
     TensorFlow code takes them.

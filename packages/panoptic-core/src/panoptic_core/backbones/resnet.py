@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, Self
 
-from mmdet.models import ResNet
+from mmdet.models.backbones.resnet import ResNet
 from torch import Tensor, nn
 
 from panoptic_core.backbones.atrous import plan_strides, set_atrous
@@ -32,11 +32,13 @@ class DeepLabResNet(ResNet):
         output_stride: 8, 16 or 32, by atrous convolution.
         test_output_stride: Another one outside of training: 8 is "atrous convolution in the last two blocks
             with rate 2 and 4" (section 4.2 of Panoptic-DeepLab). None: the same.
-        stem: "torchvision": one 7x7 convolution. "beta": three 3x3 convolutions of 64, 64 and 128 channels.
+        stem: "torchvision": one 7x7 convolution of 64 channels. "beta": three 3x3 convolutions of 64, 64 and
+            128 channels; no public weights fit this one.
         strided_unit: Where a stride is. "first": in the first unit of a stage, as torchvision's weights have
             it. "last": in the last unit of the stage before, whose map is then taken before that unit.
-        multi_grid: Multiplies the dilations of the first units of the last stage (arXiv:1706.05587, section
-            3.1), from the last unit of the list on for the others.
+        multi_grid: Multiplies the dilations of the last stage's units (arXiv:1706.05587, section 3.1); the
+            last factor is for all further units too. A unit whose stride is taken away keeps its taps, as in
+            torchvision, so that the weights compute what they did.
         norm_cfg: As MMDetection's.
         **kwargs: As of MMDetection's ResNet. Batch normalisation is trained (``norm_eval=False``) and nothing
             is frozen by default (the paper, section 4).
@@ -96,20 +98,20 @@ class DeepLabResNet(ResNet):
         if output_stride not in (8, 16, 32):
             msg = f"Expected `output_stride` to be 8, 16 or 32, got {output_stride}."
             raise ValueError(msg)
-        plan = list(plan_strides(_STRIDES, start=_STEM_STRIDE, output_stride=output_stride))
-        strides = [stride for stride, _ in plan]
-        # A stage has its own dilation from its first unit on, its stride apart.
-        dilations = [max(4 * 2**i // output_stride, 1) for i in range(len(plan))]
-        for i, name in enumerate(self.res_layers):
-            units = list(getattr(self, name))
-            grid = self.multi_grid if i == len(plan) - 1 else (1,)
-            for k, unit in enumerate(units):
-                factor = grid[min(k, len(grid) - 1)]
-                if self.strided_unit == "first":
-                    stride = strides[i] if k == 0 else 1
-                else:
-                    stride = (*strides[1:], 1)[i] if k == len(units) - 1 else 1
-                self._set_unit(unit, stride, dilations[i] * factor)
+        stages = [list(getattr(self, name)) for name in self.res_layers]
+        strides = []
+        for i, units in enumerate(stages):
+            own = [1] * len(units)
+            if self.strided_unit == "first":
+                own[0] = _STRIDES[i]
+            elif i + 1 < len(stages):
+                own[-1] = _STRIDES[i + 1]
+            strides += own
+        plan = plan_strides(strides, start=_STEM_STRIDE, output_stride=output_stride)
+        for i, units in enumerate(stages):
+            grid = self.multi_grid if i == len(stages) - 1 else (1,)
+            for k, (unit, (stride, dilation)) in enumerate(zip(units, plan, strict=False)):
+                self._set_unit(unit, stride, dilation * grid[min(k, len(grid) - 1)])
         self._current_stride = output_stride
 
     def _set_unit(self, unit: nn.Module, stride: int, dilation: int) -> None:
@@ -126,7 +128,7 @@ class DeepLabResNet(ResNet):
             set_atrous(projection, stride=stride)
         elif self.strided_unit == "last":
             # The identity of a unit with a stride: every other pixel.
-            unit.downsample = nn.MaxPool2d(1, stride=stride) if stride > 1 else None
+            setattr(unit, "downsample", nn.MaxPool2d(1, stride=stride) if stride > 1 else None)  # noqa: B010
 
     def train(self, mode: bool = True) -> Self:
         """Switch between training and testing, and the output stride with it."""

@@ -147,7 +147,8 @@ class Xception(BaseModule):
         self.test_output_stride = test_output_stride or output_stride
         self.multi_grid = tuple(multi_grid)
         self.stem = nn.Sequential(
-            conv_norm(3, 32, 3, stride=_STEM_STRIDE, norm_cfg=norm_cfg), conv_norm(32, 64, 3, norm_cfg=norm_cfg)
+            conv_norm(3, 32, 3, stride=_STEM_STRIDE, norm_cfg=norm_cfg),
+            conv_norm(32, 64, 3, norm_cfg=norm_cfg),
         )
         entry = _ENTRY_FLOWS[depth]
         blocks = (*entry, *_MIDDLE_FLOW, *_EXIT_FLOW)

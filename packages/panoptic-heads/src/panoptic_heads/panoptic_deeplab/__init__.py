@@ -3,6 +3,7 @@
 from panoptic_heads.panoptic_deeplab.aspp import ASPP
 from panoptic_heads.panoptic_deeplab.decoder import Decoder
 from panoptic_heads.panoptic_deeplab.heads import BranchSettings, PanopticDeepLabHead
+from panoptic_heads.panoptic_deeplab.hrnet_head import PanopticHRNetHead
 from panoptic_heads.panoptic_deeplab.structures import DeepLabOutputs
 
-__all__ = ["ASPP", "BranchSettings", "Decoder", "DeepLabOutputs", "PanopticDeepLabHead"]
+__all__ = ["ASPP", "BranchSettings", "Decoder", "DeepLabOutputs", "PanopticDeepLabHead", "PanopticHRNetHead"]
