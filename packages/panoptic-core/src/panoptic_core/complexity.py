@@ -176,8 +176,9 @@ def _run(model: Any, inputs: Tensor, num_boxes: int, num_masks: int) -> None:
 
 def _parts_of(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
     for name, child in model.named_children():
-        if name in _TAKEN_APART:
-            yield from ((f"{name}.{inner}", part) for inner, part in child.named_children())
+        inside = dict(child.named_children()) if name in _TAKEN_APART else {}
+        if inside:
+            yield from ((f"{name}.{inner}", part) for inner, part in inside.items())
         else:
             yield name, child
 
