@@ -1,6 +1,10 @@
 """State dicts under public names, made up, load into our networks."""
 
 import re
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
 
 import panoptic_core.backbones as backbones
 
@@ -124,6 +128,29 @@ def test_loading_changes_the_network() -> None:
     image = torch.rand(1, 3, 33, 33)
     with torch.no_grad():
         torch.testing.assert_close(source.eval()(image)[-1], target.eval()(image)[-1])
+
+
+def test_public_mobilenet_loads_by_config_but_for_the_halved_tail(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    public = backbones.MobileNetV3Large(reduced_tail=False).state_dict()
+    torch.save({**public, "classifier.0.weight": torch.zeros(3, 3)}, tmp_path / "public.pth")
+    pretrained = {"type": "Pretrained", "checkpoint": str(tmp_path / "public.pth")}
+    network = backbones.MobileNetV3Large(init_cfg=pretrained)
+    network.init_weights()
+    loaded = network.state_dict()
+    same = {name for name, value in loaded.items() if torch.equal(value, public[name])}
+    assert same >= convert_mobilenet_v3(public, shapes=loaded).keys()
+
+
+@pytest.mark.parametrize(
+    "build", [backbones.MobileNetV3Large, partial(backbones.DeepLabResNet, base_channels=8)]
+)
+def test_first_values(build: Callable[[], Any]) -> None:
+    network = build()
+    network.init_weights()
+    with torch.no_grad():
+        maps = network.train()(torch.rand(2, 3, 65, 65))
+    assert all(0.01 < float(feature.std()) < 100 for feature in maps)
 
 
 def test_rejects_other_names() -> None:
