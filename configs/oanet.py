@@ -6,13 +6,16 @@ from mmengine.config import read_base
 
 with read_base():
     from ._base_.datasets.generated import *
-    from ._base_.models.small import *
+    from ._base_.models.mask_rcnn_r50 import *
+    from ._base_.models.small import num_things, small
     from ._base_.runtime import *
     from ._base_.schedules.quick import *
 
 from panoptic_heads.common import RankingFusion
 from panoptic_heads.oanet import OANet, OcclusionOrder, SpatialRanking, StuffBranch
 
+model.update(small)
+del small
 model.update(
     type=OANet,
     sharing="fpn",  # table 4, "+ skip-connection"

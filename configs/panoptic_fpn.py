@@ -6,12 +6,15 @@ from mmengine.config import read_base
 
 with read_base():
     from ._base_.datasets.generated import *
-    from ._base_.models.small import *
+    from ._base_.models.mask_rcnn_r50 import *
+    from ._base_.models.small import small
     from ._base_.runtime import *
     from ._base_.schedules.quick import *
 
 from panoptic_heads.common import ConfidenceFusion, SumSemanticHead
 
+model.update(small)
+del small
 model.update(
     panoptic_fusion_head=dict(
         type=ConfidenceFusion,

@@ -6,7 +6,8 @@ from mmengine.config import read_base
 
 with read_base():
     from ._base_.datasets.generated import *
-    from ._base_.models.small import *
+    from ._base_.models.mask_rcnn_r50 import *
+    from ._base_.models.small import small
     from ._base_.runtime import *
     from ._base_.schedules.quick import *
 
@@ -15,6 +16,8 @@ from mmcv.ops import nms
 from panoptic_heads.common import ConcatSemanticHead, MaskGuidedFusion
 from panoptic_heads.tascnet import ResidualPicturesHook, TASCNet, ThingsStuffResidual
 
+model.update(small)
+del small
 model.update(
     type=TASCNet,
     tasc_weight=1.0,  # section 4.4
@@ -22,7 +25,7 @@ model.update(
     neck=dict(num_outs=6, add_extra_convs="on_output", relu_before_extra_convs=True),
     rpn_head=dict(anchor_generator=dict(strides=[4, 8, 16, 32, 64, 128])),  # P2-P7
     panoptic_fusion_head=dict(
-        type=MaskGuidedFusion,  # section 3.3; the numbers are the paper's, see _base_/models/tascnet_r50.py
+        type=MaskGuidedFusion,  # section 3.3; the numbers are the paper's, see _base_/models/tascnet.py
         score_thr=0.5,
         box_nms=0.3,
         mask_nms=0.3,

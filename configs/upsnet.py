@@ -7,7 +7,8 @@ from mmengine.config import read_base
 
 with read_base():
     from ._base_.datasets.generated import *
-    from ._base_.models.small import *
+    from ._base_.models.mask_rcnn_r50 import *
+    from ._base_.models.small import small
     from ._base_.runtime import *
     from ._base_.schedules.quick import *
 
@@ -16,6 +17,8 @@ from mmcv.ops import nms
 from panoptic_heads.common import DeformableSemanticHead, PanopticLogitsFusion
 from panoptic_heads.upsnet import UPSNet
 
+model.update(small)
+del small
 model.update(
     type=UPSNet,
     # With a semantic weight of 1 (_base_/models/small.py), as on Cityscapes (section 4)

@@ -6,13 +6,16 @@ from mmengine.config import read_base
 
 with read_base():
     from ._base_.datasets.generated import *
-    from ._base_.models.small import *
+    from ._base_.models.mask_rcnn_r50 import *
+    from ._base_.models.small import small
     from ._base_.runtime import *
     from ._base_.schedules.quick import *
 
 from panoptic_heads.common import ConfidenceFusion, DeformableSemanticHead
 from panoptic_heads.upsnet import UPSNet
 
+model.update(small)
+del small
 model.update(
     type=UPSNet,
     panoptic_weight=0.0,  # without the panoptic head

@@ -4,50 +4,22 @@
 # is evaluated on them. FOLDER holds images/, panoptic.json and panoptic/ with Cityscapes' categories;
 # tools/realdata.py makes one of four images with a longest side of 512 pixels. The paper has no such row.
 # There are no overlapping masks here, hence no conflicts: the ranking stays neutral, see oanet_r50.py.
-from mmcv.transforms import LoadImageFromFile
 from mmengine.config import read_base
-from mmengine.optim import CosineAnnealingLR, LinearLR
 
 with read_base():
-    from .._base_.datasets.cityscapes_panoptic import *
-    from .._base_.models.small import *
+    from .._base_.datasets.cityscapes_overfit import *
+    from .._base_.models.mask_rcnn_r50 import *
+    from .._base_.models.small import small
     from .._base_.runtime import *
-    from .._base_.schedules.quick import *
+    from .._base_.schedules.overfit import *
 
-from panoptic_data.datasets import CocoPanoptic
-from panoptic_data.transforms import LoadPanoptic, PackPanopticInputs
 from panoptic_heads.common import RankingFusion
 from panoptic_heads.oanet import OANet, SpatialRanking, StuffBranch
 
 num_things, num_stuff = 8, 11  # Cityscapes' evaluated classes
-folder = dict(
-    type=CocoPanoptic,
-    data_root="data/overfit",
-    ann_file="panoptic.json",
-    data_prefix=dict(img="images", seg="panoptic"),
-    table="cityscapes",
-)
-train_dataloader.update(batch_size=2, num_workers=1)
-train_dataloader["dataset"] = dict(
-    **folder,
-    pipeline=[
-        dict(type=LoadImageFromFile),
-        dict(type=LoadPanoptic),
-        dict(type=PackPanopticInputs),  # no flip: what is to be learnt is what is tested
-    ],
-)
-val_dataloader.update(num_workers=1)
-val_dataloader["dataset"] = dict(
-    **folder,
-    test_mode=True,
-    pipeline=[
-        dict(type=LoadImageFromFile),
-        dict(type=LoadPanoptic),
-        dict(type=PackPanopticInputs, test_mode=True),
-    ],
-)
-test_dataloader = val_dataloader
 
+model.update(small)
+del small
 model.update(
     type=OANet,
     # Cars of 7 x 7 pixels need anchors of 8 and more proposals than scenes with six things.
@@ -67,11 +39,3 @@ model.update(
     test_cfg=dict(rpn=dict(nms_pre=1000, max_per_img=200)),
 )
 model["semantic_head"]["loss"].update(loss_weight=0.25)  # table 1
-
-max_iters = 1400
-train_cfg.update(max_iters=max_iters, val_interval=700)
-optim_wrapper["optimizer"].update(lr=2e-3, weight_decay=0.0)  # to learn by heart, nothing may decay
-param_scheduler = [
-    dict(type=LinearLR, start_factor=0.01, by_epoch=False, begin=0, end=30),
-    dict(type=CosineAnnealingLR, by_epoch=False, begin=30, end=max_iters, eta_min=0.0),
-]

@@ -7,13 +7,16 @@ from mmengine.config import read_base
 
 with read_base():
     from .._base_.datasets.cityscapes_panoptic import *
-    from .._base_.models.tascnet_r50 import *
+    from .._base_.models.mask_rcnn_r50 import *
+    from .._base_.models.tascnet import tascnet
     from .._base_.runtime import *
     from .._base_.schedules.cityscapes_20k import *
 
 work_dir = "work_dirs/cityscapes_tascnet_r50"
 num_things, num_stuff = 8, 11  # Cityscapes' evaluated classes
 
+model.update(tascnet)
+del tascnet
 model.update(
     roi_head=dict(bbox_head=dict(num_classes=num_things), mask_head=dict(num_classes=num_things)),
     semantic_head=dict(num_things_classes=num_things, num_stuff_classes=num_stuff),

@@ -7,7 +7,8 @@ from mmengine.config import read_base
 
 with read_base():
     from .._base_.datasets.cityscapes_panoptic import *
-    from .._base_.models.upsnet_r50 import *
+    from .._base_.models.mask_rcnn_r50 import *
+    from .._base_.models.upsnet import upsnet
     from .._base_.runtime import *
     from .._base_.schedules.upsnet_cityscapes_12k import *
 
@@ -16,7 +17,9 @@ from panoptic_heads.common import ConfidenceFusion
 work_dir = "work_dirs/cityscapes_upsnet_c_r50"
 num_things, num_stuff = 8, 11  # Cityscapes' evaluated classes
 
-# The loss weights of _base_/models/upsnet_r50.py are those of Cityscapes.
+# The loss weights of _base_/models/upsnet.py are those of Cityscapes.
+model.update(upsnet)
+del upsnet
 model.update(
     panoptic_weight=0.0,  # section 6.2: without the panoptic head
     roi_head=dict(bbox_head=dict(num_classes=num_things), mask_head=dict(num_classes=num_things)),

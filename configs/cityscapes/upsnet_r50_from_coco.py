@@ -7,14 +7,17 @@ from mmengine.config import read_base
 
 with read_base():
     from .._base_.datasets.cityscapes_panoptic import *
-    from .._base_.models.upsnet_r50 import *
+    from .._base_.models.mask_rcnn_r50 import *
+    from .._base_.models.upsnet import upsnet
     from .._base_.runtime import *
     from .._base_.schedules.upsnet_cityscapes_12k import *
 
 work_dir = "work_dirs/cityscapes_upsnet_r50_from_coco"
 num_things, num_stuff = 8, 11  # Cityscapes' evaluated classes
 
-# The loss weights of _base_/models/upsnet_r50.py are those of Cityscapes.
+# The loss weights of _base_/models/upsnet.py are those of Cityscapes.
+model.update(upsnet)
+del upsnet
 model.update(
     backbone=dict(init_cfg=None),  # weights come from COCO; what depends on the classes starts anew
     roi_head=dict(bbox_head=dict(num_classes=num_things), mask_head=dict(num_classes=num_things)),

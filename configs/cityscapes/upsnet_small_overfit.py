@@ -3,52 +3,24 @@
 # A check, not a recipe: the small UPSNet, from random weights, learns the images of one folder by heart and
 # is evaluated on them. FOLDER holds images/, panoptic.json and panoptic/ with Cityscapes' categories;
 # tools/realdata.py makes one of four images with a longest side of 512 pixels. The paper has no such row.
-from mmcv.transforms import LoadImageFromFile
 from mmengine.config import read_base
-from mmengine.optim import CosineAnnealingLR, LinearLR
 
 with read_base():
-    from .._base_.datasets.cityscapes_panoptic import *
-    from .._base_.models.small import *
+    from .._base_.datasets.cityscapes_overfit import *
+    from .._base_.models.mask_rcnn_r50 import *
+    from .._base_.models.small import small
     from .._base_.runtime import *
-    from .._base_.schedules.quick import *
+    from .._base_.schedules.overfit import *
 
 from mmcv.ops import nms
 
-from panoptic_data.datasets import CocoPanoptic
-from panoptic_data.transforms import LoadPanoptic, PackPanopticInputs
 from panoptic_heads.common import DeformableSemanticHead, PanopticLogitsFusion
 from panoptic_heads.upsnet import UPSNet
 
 num_things, num_stuff = 8, 11  # Cityscapes' evaluated classes
-folder = dict(
-    type=CocoPanoptic,
-    data_root="data/overfit",
-    ann_file="panoptic.json",
-    data_prefix=dict(img="images", seg="panoptic"),
-    table="cityscapes",
-)
-train_dataloader.update(batch_size=2, num_workers=1)
-train_dataloader["dataset"] = dict(
-    **folder,
-    pipeline=[
-        dict(type=LoadImageFromFile),
-        dict(type=LoadPanoptic),
-        dict(type=PackPanopticInputs),  # no flip: what is to be learnt is what is tested
-    ],
-)
-val_dataloader.update(num_workers=1)
-val_dataloader["dataset"] = dict(
-    **folder,
-    test_mode=True,
-    pipeline=[
-        dict(type=LoadImageFromFile),
-        dict(type=LoadPanoptic),
-        dict(type=PackPanopticInputs, test_mode=True),
-    ],
-)
-test_dataloader = val_dataloader
 
+model.update(small)
+del small
 model.update(
     type=UPSNet,
     panoptic_weight=0.5,
@@ -80,11 +52,3 @@ model.update(
         ),
     ),
 )
-
-max_iters = 1400
-train_cfg.update(max_iters=max_iters, val_interval=700)
-optim_wrapper["optimizer"].update(lr=2e-3, weight_decay=0.0)  # to learn by heart, nothing may decay
-param_scheduler = [
-    dict(type=LinearLR, start_factor=0.01, by_epoch=False, begin=0, end=30),
-    dict(type=CosineAnnealingLR, by_epoch=False, begin=30, end=max_iters, eta_min=0.0),
-]

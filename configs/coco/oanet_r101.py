@@ -8,13 +8,16 @@ from mmengine.model import PretrainedInit
 
 with read_base():
     from .._base_.datasets.coco_panoptic import *
-    from .._base_.models.oanet_r50 import *
+    from .._base_.models.mask_rcnn_r50 import *
+    from .._base_.models.oanet import oanet
     from .._base_.runtime import *
     from .._base_.schedules.coco_100k import *
 
 work_dir = "work_dirs/coco_oanet_r101"
 num_things, num_stuff = 80, 53
 
+model.update(oanet)
+del oanet
 model.update(
     backbone=dict(depth=101, init_cfg=dict(type=PretrainedInit, checkpoint="torchvision://resnet101")),
     roi_head=dict(bbox_head=dict(num_classes=num_things), mask_head=dict(num_classes=num_things)),

@@ -7,7 +7,8 @@ from mmengine.config import read_base
 
 with read_base():
     from .._base_.datasets.coco_panoptic import *
-    from .._base_.models.upsnet_r50 import *
+    from .._base_.models.mask_rcnn_r50 import *
+    from .._base_.models.upsnet import upsnet
     from .._base_.runtime import *
     from .._base_.schedules.upsnet_coco_90k import *
 
@@ -16,6 +17,8 @@ from panoptic_heads.upsnet import GlobalContextFPN
 work_dir = "work_dirs/coco_upsnet_r50"
 num_things, num_stuff = 80, 53
 
+model.update(upsnet)
+del upsnet
 model.update(
     panoptic_weight=0.1,  # section 4, as the next two
     roi_weight=0.04,

@@ -151,15 +151,15 @@ def true_semantics(raw: RawOutputs, sample: Any) -> RawOutputs:
         OracleError: If something is missing or sizes differ.
     """
     labels = _truth(raw, sample).label_map(VOID)
-    parts: dict[str, Tensor] = {}
-    if raw.sem_seg is not None:
-        parts["sem_seg"] = torch.where(labels == VOID, raw.sem_seg.long(), labels)
-    if raw.sem_logits is not None:
-        parts["sem_logits"] = _raise_truth(raw.sem_logits, labels, raw)
-    if not parts:
+    label_map, logits = raw.sem_seg, raw.sem_logits
+    if label_map is None and logits is None:
         msg = "Expected raw outputs with `sem_seg` or `sem_logits` for the oracle `semantics`, got neither."
         raise OracleError(msg)
-    return replace(raw, **parts)  # type: ignore[arg-type]
+    if label_map is not None:
+        label_map = torch.where(labels == VOID, label_map.long(), labels)
+    if logits is not None:
+        logits = _raise_truth(logits, labels, raw)
+    return replace(raw, sem_seg=label_map, sem_logits=logits)
 
 
 def _raise_truth(logits: Tensor, labels: Tensor, raw: RawOutputs) -> Tensor:

@@ -5,7 +5,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from panoptic_core.categories import ADE20K, CITYSCAPES, COCO_PANOPTIC, VISTAS, CategoryTable
 from panoptic_core.files import PanopticFileError, PanopticJson
@@ -112,19 +112,24 @@ def _table(path: Path, categories: Any) -> CategoryTable:
 def _entry(row: Any, path: Path) -> ImageEntry:
     values = row if isinstance(row, dict) else {}
     image_id, name = values.get("id"), values.get("file_name")
-    size: Any = values.get("height"), values.get("width")
-    if not _is(image_id, int, str) or not _is(name, str) or not all(_is(v, int) and v > 0 for v in size):
+    height, width = values.get("height"), values.get("width")
+    if (
+        not (isinstance(image_id, str) or _is_whole(image_id))
+        or not isinstance(name, str)
+        or not (_is_whole(height) and height > 0)
+        or not (_is_whole(width) and width > 0)
+    ):
         shown = str(row)
         msg = (
             f"{path}: expected each of `images` to have id, file_name, width and height (> 0), got "
             f"{shown if len(shown) <= 120 else shown[:117] + '...'}."
         )
         raise PanopticFileError(msg)
-    if Path(name).is_absolute() or ".." in Path(name).parts:  # type: ignore[arg-type]
+    if Path(name).is_absolute() or ".." in Path(name).parts:
         msg = f"{path}: expected each `file_name` to stay inside the folder of images, got {name}."
         raise PanopticFileError(msg)
-    return ImageEntry(image_id, name, size)  # type: ignore[arg-type]
+    return ImageEntry(image_id, name, (height, width))
 
 
-def _is(value: Any, *kinds: type) -> Any:
-    return isinstance(value, kinds) and not isinstance(value, bool)
+def _is_whole(value: object) -> TypeGuard[int]:
+    return isinstance(value, int) and not isinstance(value, bool)  # JSON's true is no number

@@ -1,6 +1,8 @@
-"""UPSNet with ResNet-50: arXiv:1901.03784, section 3. Class counts and loss weights are set by the leaf.
+"""Mask R-CNN with ResNet-50 and a feature pyramid (arXiv:1703.06870, 1612.03144): what methods share.
 
-"The code" is the public one, asked where the paper prints no number. What differs on COCO is in its leaves.
+A leaf reads this file, then that of its method, whose dict says what the method adds and does otherwise:
+``model.update(tascnet)`` merges it, ``del tascnet`` keeps it from being an entry of the config. Class counts
+are set by the leaf.
 """
 
 from mmcv.ops import nms
@@ -24,28 +26,15 @@ from mmdet.models.task_modules import (
 from mmengine.model import PretrainedInit
 from torch.nn import BatchNorm2d
 
-from panoptic_heads.common import (
-    DeformableSemanticHead,
-    PanopticLogitsFusion,
-    PanopticRoIHead,
-    SemanticCrossEntropy,
-)
-from panoptic_heads.upsnet import UPSNet
+from panoptic_heads.common import PanopticRoIHead, PanopticTwoStageDetector
 
 model = dict(
-    type=UPSNet,
-    panoptic_weight=0.5,  # section 4, Cityscapes
-    roi_weight=0.2,  # section 4: one fifth of the semantic head's
-    unknown=True,
-    drop_fraction=0.3,  # section 3.1: "we randomly sample 30% ground truth masks"
-    roi_size=28,  # section 3.1
-    roi_sampling_ratio=1,  # not printed: "resize" is read as bilinear resizing
-    divide_by="valid",  # not printed; the code: 'all'
+    type=PanopticTwoStageDetector,  # the method names its own
     data_preprocessor=dict(
         type=DetDataPreprocessor,
-        mean=[103.530, 116.280, 123.675],  # of MSRA's weights (section 6.1): BGR, no division
-        std=[1.0, 1.0, 1.0],
-        bgr_to_rgb=False,
+        mean=[123.675, 116.28, 103.53],  # ImageNet's, as the backbone's weights expect
+        std=[58.395, 57.12, 57.375],
+        bgr_to_rgb=True,
         pad_mask=False,  # masks are read inside their boxes
         pad_seg=True,
         seg_pad_value=255,
@@ -56,20 +45,25 @@ model = dict(
         depth=50,
         num_stages=4,
         out_indices=(0, 1, 2, 3),
-        frozen_stages=1,  # the code: stem and first stage
+        frozen_stages=1,  # Mask R-CNN's defaults: stem and first stage as well as batch norm are frozen
         norm_cfg=dict(type=BatchNorm2d, requires_grad=False),
-        norm_eval=True,  # section 3.2: "we do not fine-tune batch normalization (BN) layers"
-        style="caffe",  # MSRA's: the stride is in the first 1x1 convolution
-        init_cfg=dict(type=PretrainedInit, checkpoint="open-mmlab://detectron2/resnet50_caffe"),
+        norm_eval=True,
+        style="pytorch",
+        init_cfg=dict(type=PretrainedInit, checkpoint="torchvision://resnet50"),
     ),
-    neck=dict(type=FPN, in_channels=[256, 512, 1024, 2048], out_channels=256, num_outs=5),
+    neck=dict(
+        type=FPN,
+        in_channels=[256, 512, 1024, 2048],
+        out_channels=256,
+        num_outs=5,  # P6 is P5 subsampled
+    ),
     rpn_head=dict(
         type=RPNHead,
         in_channels=256,
         feat_channels=256,
         anchor_generator=dict(
             type=AnchorGenerator,
-            scales=[8],  # Mask R-CNN (FPN): one scale a level, 32 pixels on P2
+            scales=[8],  # one scale a level, 32 pixels on P2
             ratios=[0.5, 1.0, 2.0],
             strides=[4, 8, 16, 32, 64],  # P2-P6
         ),
@@ -86,7 +80,7 @@ model = dict(
             # a plain name: mmdet looks it up in mmcv.ops and refuses the full path of a dumped config
             roi_layer=dict(type="RoIAlign", output_size=7, sampling_ratio=0),
             out_channels=256,
-            featmap_strides=[4, 8, 16, 32],
+            featmap_strides=[4, 8, 16, 32],  # P2-P5 alone
         ),
         bbox_head=dict(
             type=Shared2FCBBoxHead,
@@ -115,28 +109,6 @@ model = dict(
             num_classes=0,  # the leaf's
             loss_mask=dict(type=CrossEntropyLoss, use_mask=True, loss_weight=1.0),
         ),
-    ),
-    semantic_head=dict(
-        type=DeformableSemanticHead,
-        num_things_classes=0,  # the leaf's
-        num_stuff_classes=0,  # the leaf's
-        in_channels=256,
-        feat_channels=128,  # the code
-        num_levels=4,  # P2-P5
-        num_convs=2,  # section 4.2, Cityscapes
-        num_groups=None,  # the code: no normalisation
-        loss=dict(type=SemanticCrossEntropy, loss_weight=1.0),  # section 4, Cityscapes
-    ),
-    panoptic_fusion_head=dict(
-        type=PanopticLogitsFusion,  # sections 3.1 and 3.2
-        score_thr=0.6,  # section 3.2
-        box_nms=0.5,  # section 3.2
-        prune=0.3,  # section 3.2
-        unknown=True,  # section 3.1
-        outside="zero",  # section 3.1
-        resolve=True,  # section 3.1
-        inclusive=False,  # section 3.1: "larger than 0.5"; the code: at least
-        stuff_area_limit=2048,  # section 4, Cityscapes
     ),
     train_cfg=dict(
         rpn=dict(
@@ -177,13 +149,9 @@ model = dict(
     ),
     test_cfg=dict(
         rpn=dict(nms_pre=1000, max_per_img=1000, nms=dict(type=nms, iou_threshold=0.7), min_bbox_size=0),
-        # Average precision: Mask R-CNN's standard output.
+        # Average precision, and fusion where the method has no filter of its own (`panoptic`)
         rcnn=dict(
             score_thr=0.05, nms=dict(type=nms, iou_threshold=0.5), max_per_img=100, mask_thr_binary=0.5
-        ),
-        # Fusion: class-agnostic NMS of the same candidates (section 3.2); the fusion cuts at 0.6.
-        panoptic=dict(
-            score_thr=0.05, nms=dict(type=nms, iou_threshold=0.5, class_agnostic=True), max_per_img=100
         ),
     ),
 )
