@@ -101,6 +101,22 @@ def test_two_stages_get_so_many_boxes_and_the_padded_image() -> None:
     ]
 
 
+def test_a_head_is_taken_apart_if_it_has_parts() -> None:
+    class Net(nn.Module):
+        def __init__(self, head: nn.Module) -> None:
+            super().__init__()
+            self.head = head
+
+        def forward(self, images: Tensor) -> Tensor:
+            return self.head(images)
+
+    conv = nn.Conv2d(3, 2, 1, bias=False)
+    single = measure(Net(conv), (4, 5))
+    assert [(part.name, part.multiply_adds) for part in single.parts] == [("head", 3 * 2 * 20)]
+    parts = measure(Net(nn.Sequential(conv, nn.Conv2d(2, 1, 1, bias=False))), (4, 5)).parts
+    assert [(part.name, part.multiply_adds) for part in parts] == [("head.0", 3 * 2 * 20), ("head.1", 2 * 20)]
+
+
 def test_shared_parameters_count_once() -> None:
     first = nn.Conv2d(3, 3, 1, bias=False)
     model = nn.Sequential(first, nn.Sequential(first))

@@ -43,5 +43,5 @@ def test_the_registry_file_is_light() -> None:
 
 def test_every_registry_is_a_child_of_mmengines_root() -> None:
     ours = [value for value in vars(registry).values() if getattr(value, "scope", None) == "panoptic_core"]
-    assert len(ours) == 5
+    assert len(ours) == 6
     assert all(item.parent.scope == "mmengine" for item in ours)

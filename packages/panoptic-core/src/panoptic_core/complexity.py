@@ -25,7 +25,7 @@ from torch.utils.flop_counter import FlopCounterMode
 OWN = "(its own)"
 """The part that is the model itself: what happens outside of its named parts."""
 
-_TAKEN_APART = ("roi_head",)  # containers whose parts are rows of their own
+_TAKEN_APART = ("roi_head", "head")  # containers whose parts are rows of their own
 
 
 @dataclass(frozen=True)
@@ -176,8 +176,9 @@ def _run(model: Any, inputs: Tensor, num_boxes: int, num_masks: int) -> None:
 
 def _parts_of(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
     for name, child in model.named_children():
-        if name in _TAKEN_APART:
-            yield from ((f"{name}.{inner}", part) for inner, part in child.named_children())
+        inside = dict(child.named_children()) if name in _TAKEN_APART else {}
+        if inside:
+            yield from ((f"{name}.{inner}", part) for inner, part in inside.items())
         else:
             yield name, child
 
