@@ -25,7 +25,7 @@ from torch.utils.flop_counter import FlopCounterMode
 OWN = "(its own)"
 """The part that is the model itself: what happens outside of its named parts."""
 
-_TAKEN_APART = ("roi_head",)  # containers whose parts are rows of their own
+_TAKEN_APART = ("roi_head", "head")  # containers whose parts are rows of their own
 
 
 @dataclass(frozen=True)

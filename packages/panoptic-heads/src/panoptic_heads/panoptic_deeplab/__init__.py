@@ -5,6 +5,7 @@ from panoptic_heads.panoptic_deeplab.decoder import Decoder
 from panoptic_heads.panoptic_deeplab.detector import PanopticDeepLab
 from panoptic_heads.panoptic_deeplab.fusion import CentersFusion
 from panoptic_heads.panoptic_deeplab.heads import BranchSettings, PanopticDeepLabHead
+from panoptic_heads.panoptic_deeplab.hrnet_head import PanopticHRNetHead
 from panoptic_heads.panoptic_deeplab.losses import (
     CenterHeatmapLoss,
     OffsetL1Loss,
@@ -24,6 +25,7 @@ __all__ = [
     "OffsetL1Loss",
     "PanopticDeepLab",
     "PanopticDeepLabHead",
+    "PanopticHRNetHead",
     "WeightedBootstrappedCrossEntropy",
     "heatmap_picture",
     "offsets_picture",

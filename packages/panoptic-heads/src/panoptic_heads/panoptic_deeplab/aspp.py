@@ -6,13 +6,14 @@ Written from the papers.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Self
 
 import torch
 from mmcv.cnn import build_norm_layer
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
+from panoptic_core.backbones.atrous import set_atrous
 from panoptic_core.backbones.layers import BATCH_NORM, conv_norm, separable_conv
 
 
@@ -72,7 +73,9 @@ class ASPP(nn.Module):
     Args:
         in_channels: Channels of the feature map.
         channels: Of each branch and of the result.
-        rates: Distances between the taps of the 3x3 convolutions, for the map's stride.
+        rates: Distances between the taps of the 3x3 convolutions, for the map's stride: 6, 12, 18 at stride
+            16, half of that at 32.
+        test_rates: Others outside of training, for a backbone whose stride is smaller there. None: the same.
         separable: 3x3 convolutions are depthwise-separable (arXiv:1802.02611, section 3.1).
         image_pooling: With the branch of image pooling.
         pooling_window: See :class:`ImagePooling`.
@@ -86,6 +89,7 @@ class ASPP(nn.Module):
         channels: int = 256,
         *,
         rates: Sequence[int] = (6, 12, 18),
+        test_rates: Sequence[int] | None = None,
         separable: bool = True,
         image_pooling: bool = True,
         pooling_window: Sequence[int] | None = None,
@@ -94,6 +98,11 @@ class ASPP(nn.Module):
     ) -> None:
         super().__init__()
         conv3x3 = separable_conv if separable else conv_norm
+        self.rates = tuple(rates)
+        self.test_rates = self.rates if test_rates is None else tuple(test_rates)
+        if len(self.test_rates) != len(self.rates):
+            msg = f"Expected `test_rates` to have as many entries as `rates`, got {test_rates} and {rates}."
+            raise ValueError(msg)
         self.branches = nn.ModuleList(
             [
                 conv_norm(in_channels, channels, 1, norm_cfg=norm_cfg),
@@ -106,6 +115,15 @@ class ASPP(nn.Module):
             )
         self.project = conv_norm(len(self.branches) * channels, channels, 1, norm_cfg=norm_cfg)
         self.dropout = nn.Dropout(dropout)
+
+    def train(self, mode: bool = True) -> Self:
+        """Switch between training and testing, and the rates with it."""
+        super().train(mode)
+        for branch, rate in zip(self.branches[1:], self.rates if mode else self.test_rates, strict=False):
+            for conv in branch.modules():
+                if isinstance(conv, nn.Conv2d) and conv.kernel_size == (3, 3):
+                    set_atrous(conv, dilation=rate)
+        return self
 
     def forward(self, feature: Tensor) -> Tensor:
         """Return ``(N, channels, h, w)`` of a map ``(N, in_channels, h, w)``."""
