@@ -20,7 +20,7 @@ TINY = [
 ]
 
 
-@pytest.mark.parametrize("name", ["tascnet.py", "panoptic_fpn.py", "upsnet.py"])
+@pytest.mark.parametrize("name", ["tascnet.py", "panoptic_fpn.py", "upsnet.py", "oanet.py"])
 def test_untrained_networks_with_oracles(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

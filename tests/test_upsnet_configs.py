@@ -1,11 +1,13 @@
 """What the paper prints, held against the configs: sizes, weights, variants."""
 
+import argparse
 from pathlib import Path
 
 import pytest
 import torch
-from mmengine.config import Config
+from mmengine.config import Config, DictAction
 
+from panoptic_core.engine.config import RunOptions, prepare_config
 from panoptic_core.engine.config.loading import load_config
 from panoptic_heads.registry import MODELS
 
@@ -54,6 +56,52 @@ def test_weights_and_variants(leaf: str) -> None:
     if "r50" in leaf or "r101" in leaf:
         assert fusion.stuff_area_limit == (4096 if "coco/" in leaf else 2048)  # section 4
         assert model.semantic_head.num_convs == (3 if "coco/" in leaf else 2)
+
+
+# docs/upsnet.md: the columns of table 6, switched off; row k of the paper leaves out the last ones.
+TABLE_6 = {
+    "panoptic loss": ["model.panoptic_weight=0"],
+    "instance class assignment": ["model.panoptic_fusion_head.resolve=False"],
+    "loss balance": ["model.semantic_head.loss.loss_weight=0.1"],
+    "RoI loss": ["model.roi_weight=0"],
+    "unknown": ["model.unknown=False", "model.panoptic_fusion_head.unknown=False"],
+}
+
+
+@pytest.mark.parametrize("row", range(1, 7))
+def test_rows_of_table_6(row: int) -> None:
+    off = [option for options in list(TABLE_6.values())[row - 1 :] for option in options]
+    page = (CONFIGS.parent / "docs" / "upsnet.md").read_text(encoding="utf-8")
+    assert all(f"`{' '.join(options)}`" in page for options in TABLE_6.values())
+    values = argparse.ArgumentParser()
+    values.add_argument("--cfg-options", nargs="*", action=DictAction, default={})
+    typed = values.parse_args(["--cfg-options", *off]).cfg_options
+    cfg, _ = prepare_config(RunOptions(config=CONFIGS / "coco/upsnet_r50.py", cfg_options=typed, check=False))
+    model = _build(cfg)
+    fusion = model.panoptic_fusion_head
+    # Sections 4 and 4.5: (panoptic, assignment, semantic, RoI, unknown)
+    assert (
+        model.panoptic_weight,
+        fusion.resolve,
+        model.semantic_head.semantic_loss.loss_weight,
+        model.roi_weight,
+        (model.unknown, fusion.unknown),
+    ) == (
+        0.1 if row > 1 else 0,
+        row > 2,
+        0.2 if row > 3 else 0.1,
+        0.04 if row > 4 else 0,
+        (row > 5, row > 5),
+    )
+
+
+def test_plain_resnet_101() -> None:
+    cfg = load_config(CONFIGS / "coco/upsnet_r50.py")
+    assert "model.backbone.depth=101" in (CONFIGS.parent / "docs" / "upsnet.md").read_text(encoding="utf-8")
+    cfg.merge_from_dict({"model.backbone.depth": 101})
+    model = _build(cfg)
+    assert len(model.backbone.layer3) == 23
+    assert not any("offset" in name for name, _ in model.backbone.named_parameters())
 
 
 @pytest.mark.parametrize(

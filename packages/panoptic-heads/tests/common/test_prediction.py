@@ -1,5 +1,6 @@
 """What follows a network, on a model that has no network at all."""
 
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -51,6 +52,15 @@ def test_things_of_a_map_as_detections() -> None:
     masks = found.masks.to_full((2, 4))
     assert masks[0].tolist() == [[False, False, False, True]] * 2
     assert masks[1].tolist() == [[True, True, False, False], [False] * 4]
+
+
+def test_the_map_of_every_class_gives_way_to_that_of_a_transform() -> None:
+    every_class, truth = torch.ones(2, 4).long(), torch.zeros(2, 4).long()
+    model = _Parrot([NetworkOutput(_raw(), None, sem_seg=every_class)])
+    model.raw_transforms = [lambda raw, sample: replace(raw, labels=None)]  # another part
+    assert torch.equal(_predict(model).pred_sem_seg.sem_seg[0], every_class)
+    model.raw_transforms = [lambda raw, sample: replace(raw, sem_seg=truth)]
+    assert torch.equal(_predict(model).pred_sem_seg.sem_seg[0], truth)
 
 
 def test_no_things_are_no_detections() -> None:

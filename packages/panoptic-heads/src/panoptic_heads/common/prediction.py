@@ -96,7 +96,8 @@ class PanopticPrediction:
             seg = self.fuse(raw)
             instances = instances_of(seg) if output.instances is None else output.instances
             self.fill_sample(sample, instances, raw, seg)
-            if output.sem_seg is not None and "pred_sem_seg" in sample:
+            changed = raw.sem_seg is not output.raw.sem_seg  # then the transform's map speaks for every class
+            if output.sem_seg is not None and not changed and "pred_sem_seg" in sample:
                 sample.pred_sem_seg = PixelData(sem_seg=output.sem_seg[None])
         return samples
 
