@@ -26,6 +26,11 @@ train_dataloader["dataset"].update(
     ],
 )
 
+# Offsets are tens of pixels, and the layer that says them begins near zero: it may grow faster than the rest.
+optim_wrapper["paramwise_cfg"].update(
+    custom_keys={"head.offset_head.score": dict(lr_mult=10.0, decay_mult=0.0)}
+)
+
 custom_hooks = [*custom_hooks, dict(type=CenterPicturesHook, num_images=8)]
 
 tta = dict(scales=[0.75, 1.0, 1.25], flip=True)  # --tta; the scales are ours

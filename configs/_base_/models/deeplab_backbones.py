@@ -26,7 +26,7 @@ xception71 = dict(
 mobilenet_v3 = dict(
     backbone=dict(
         type=MobileNetV3Large,
-        output_stride=32,
+        output_stride=16,  # the multiply-adds of table 9
         reduced_tail=True,  # table 9: "channels in last block of MNV3 are reduced by a factor of 2"
         init_cfg=dict(type=PretrainedInit, checkpoint="torchvision://mobilenet_v3_large"),
     ),
