@@ -26,6 +26,8 @@ train_dataloader["dataset"].update(
     ],
 )
 
+train_cfg.update(max_iters=2000, val_interval=2000)  # of 0.15 s: cheaper than those of the box-based models
+param_scheduler[1].update(end=2000)
 # Offsets are tens of pixels, and the layer that says them begins near zero: it may grow faster than the rest.
 optim_wrapper["paramwise_cfg"].update(
     custom_keys={"head.offset_head.score": dict(lr_mult=10.0, decay_mult=0.0)}

@@ -40,7 +40,8 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 def test_steps_by_name_and_all(run: Any) -> None:
-    overfit = [f"configs/cityscapes/{method}_small_overfit.py" for method in ("tascnet", "upsnet", "oanet")]
+    methods = ("tascnet", "upsnet", "oanet", "panoptic_deeplab")
+    overfit = [f"configs/cityscapes/{method}_small_overfit.py" for method in methods]
     assert run("overfit_upsnet") == (0, [overfit[1]])
     assert run("overfit_oanet", "overfit_tascnet") == (0, [overfit[2], overfit[0]])
     papers = ["configs/cityscapes/tascnet_r50.py", "configs/coco/tascnet_r50.py"]

@@ -118,7 +118,8 @@ def make_small_copy(source: Path, folder: Path) -> None:
             writer.add(index + 1, name, small)
 
 
-OVERFIT = {f"overfit_{method}": partial(overfit, method) for method in ("tascnet", "upsnet", "oanet")}
+METHODS = ("tascnet", "upsnet", "oanet", "panoptic_deeplab")
+OVERFIT = {f"overfit_{method}": partial(overfit, method) for method in METHODS}
 STEPS: dict[str, Callable[[Path, Path], dict[str, float]]] = {
     **OVERFIT,
     "cityscapes": cityscapes,
