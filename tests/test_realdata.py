@@ -17,7 +17,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Run the tool, the PQ of every training given; return exit status and trained configs."""
     module = runpy.run_path(str(ROOT / "tools" / "realdata.py"))
     main = module["main"]
-    monkeypatch.setitem(main.__globals__, "make_small_copy", lambda source, folder: None)
+    monkeypatch.setitem(main.__globals__, "make_small_copy", lambda *_, **__: None)
     monkeypatch.setenv("PANOPTIC_DATA_ROOT", str(tmp_path))
 
     def run(*steps: str, pq: float = 90.0) -> tuple[int, list[str]]:

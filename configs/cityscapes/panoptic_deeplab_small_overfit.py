@@ -2,8 +2,7 @@
 #
 # A check, not a recipe: the small Panoptic-DeepLab, from random weights, learns the images of one folder by
 # heart and is evaluated on them. FOLDER holds images/, panoptic.json and panoptic/ with Cityscapes'
-# categories; tools/realdata.py makes one of four images with a longest side of 512 pixels. The paper has no
-# such row.
+# categories; tools/realdata.py makes one of four crops of 513 x 257 pixels. The paper has no such row.
 from mmcv.transforms import LoadImageFromFile
 from mmengine.config import read_base
 
@@ -21,9 +20,13 @@ train_dataloader["dataset"].update(
     pipeline=[
         dict(type=LoadImageFromFile),
         dict(type=LoadPanoptic, use_instance_file=False),
-        dict(type=MakeCenterTargets, sigma=2.0, small_area=256, small_weight=3.0),  # cars of 7 x 7 pixels
+        dict(type=MakeCenterTargets, sigma=3.0, small_area=256, small_weight=3.0),
         dict(type=PackPanopticInputs, with_instances=False),
     ],
 )
 model["head"].update(num_things_classes=num_things, num_stuff_classes=num_stuff)
 model["panoptic_fusion_head"].update(nms_kernel=5, stuff_area_limit=0)
+# As in configs/panoptic_deeplab.py: the layer of the offsets may grow faster than the rest.
+optim_wrapper["paramwise_cfg"].update(
+    custom_keys={"head.offset_head.score": dict(lr_mult=10.0, decay_mult=0.0)}
+)
