@@ -130,3 +130,12 @@ def test_scaled_crop_refuses_unknown_options() -> None:
         RandomScaledCrop((4, 4), padding="before")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match=r"`fit` to be None or \(height, width\) .* got \(0, 4\)"):
         RandomScaledCrop((4, 4), fit=(0, 4))
+
+
+@pytest.mark.parametrize("scale", [1.32, 1.5, 1.93])
+def test_a_window_inside_the_image_has_no_padding(scale: float) -> None:
+    # Side 24, scale 1.93: the window is round(12.4) = 12 pixels of the image, which scaled are 23.2, not 24.
+    for side in range(20, 36):
+        transform = RandomScaledCrop((side, side), (scale, scale))
+        results = scaled_crop(transform, seed=side, height=30, width=30)
+        assert results["gt_seg_map"].min() > 0, side

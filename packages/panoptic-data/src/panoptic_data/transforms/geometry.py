@@ -153,7 +153,9 @@ def _window(side: int, wanted: int, scale: float, place: float) -> tuple[int, in
     """Return where to cut one axis of the source, and how many pixels that becomes (at most `wanted`)."""
     length = min(side, max(1, round(wanted / scale)))
     start = round(place * (side - length))
-    return start, start + length, max(1, min(wanted, round(length * scale)))
+    # A window inside the image fills the result: rounding its length must not leave a line of padding.
+    filled = wanted if length < side else max(1, min(wanted, round(length * scale)))
+    return start, start + length, filled
 
 
 def _pad(
