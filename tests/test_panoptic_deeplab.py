@@ -10,10 +10,12 @@ from typing import Any
 import pytest
 import torch
 from mmengine.config import Config
+from torch import nn
 
 from panoptic_core.engine.config.loading import load_config
 from panoptic_core.engine.runner import PanopticRunner
 from panoptic_heads.panoptic_deeplab import PanopticDeepLab
+from panoptic_heads.registry import MODELS
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 NAME = "panoptic_deeplab.py"
@@ -144,3 +146,12 @@ def test_recipes_are_the_papers(leaf: str) -> None:
     if coco:
         assert tuple(crop.fit) == tuple(crop.size)
         assert tuple(cfg.test_dataloader.dataset.pipeline[1].scale) == (side, side)
+
+
+@pytest.mark.parametrize(("backbone", "eps"), [("r50", 1e-5), ("mnv3", 1e-3), ("x71", 1e-3)])
+def test_normalisation_is_that_of_the_public_weights(backbone: str, eps: float) -> None:
+    """torchvision trains MobileNetV3 with 1e-3, as TensorFlow trained Xception; ResNet has PyTorch's 1e-5."""
+    cfg = load_config(CONFIGS / "cityscapes" / f"panoptic_deeplab_{backbone}.py")
+    with torch.device("meta"):
+        network = MODELS.build(cfg.model.backbone)
+    assert {layer.eps for layer in network.modules() if isinstance(layer, nn.BatchNorm2d)} == {eps}
