@@ -66,3 +66,6 @@ def test_refuses_a_model_without_centers(tmp_path: Path) -> None:
     hook = HOOKS.build({"type": "CenterPicturesHook"})
     with pytest.raises(TypeError, match="Expected a model that predicts centers, got SimpleNamespace"):
         hook.before_run(_runner(tmp_path, SimpleNamespace()))
+    semantic = SimpleNamespace(predict_centers=False, head=SimpleNamespace(semantic_only=True))
+    with pytest.raises(TypeError, match="without an instance branch"):
+        hook.before_run(_runner(tmp_path, semantic))

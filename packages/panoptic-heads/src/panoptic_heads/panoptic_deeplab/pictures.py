@@ -83,8 +83,10 @@ class CenterPicturesHook(Hook):
     def before_run(self, runner: Any) -> None:
         """Ask the model for its maps."""
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
-        if not hasattr(model, "predict_centers"):
-            msg = f"Expected a model that predicts centers, got {type(model).__name__}. Leave this hook out."
+        semantic_only = getattr(getattr(model, "head", None), "semantic_only", False)
+        if semantic_only or not hasattr(model, "predict_centers"):
+            name = type(model).__name__ + (" without an instance branch" if semantic_only else "")
+            msg = f"Expected a model that predicts centers, got {name}. Leave this hook out."
             raise TypeError(msg)
         model.predict_centers = True
 
