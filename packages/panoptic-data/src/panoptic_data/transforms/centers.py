@@ -1,4 +1,4 @@
-"""Panoptic-DeepLab's training targets (arXiv:1911.10194, sections 3.1 and 3.4), made of a pipeline's map."""
+"""Panoptic-DeepLab's training targets (arXiv:1911.10194, sections 3.1 and 4), made of a pipeline's map."""
 
 from typing import Any, Literal
 

@@ -1,4 +1,4 @@
-"""Training targets by centers: the inverse of grouping (arXiv:1911.10194, sections 3.1 and 3.4).
+"""Training targets by centers: the inverse of grouping (arXiv:1911.10194, sections 3.1 and 4).
 
 All of it from the runs of the rows of the id map: along a run the instance is one, so areas, centers of mass,
 both offsets and both masks need no look at any instance by itself. Only the Gaussians have windows of their
@@ -70,7 +70,8 @@ def encode_centers(
             maximum counts.
         peak: Where the Gaussian stands: at the pixel nearest to the center of mass (halves to the even
             one), at the center ``"floored"``, or at the center itself, ``"exact"``. The heat map is 1 at a
-            pixel in the first two. The paper does not say; its authors' code rounds.
+            pixel in the first two. The paper does not say; its authors' TensorFlow code rounds, their PyTorch
+            code floors.
         offset_to: Offsets lead to the center of ``"mass"``, as the paper says, or to the ``"peak"``.
         small_area: Instances with fewer visible pixels are small; 4096 by default.
         small_weight: Their `semantic_weight`; 3 by default. All else has 1.
