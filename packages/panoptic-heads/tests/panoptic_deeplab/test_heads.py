@@ -120,6 +120,21 @@ def test_heatmap_values() -> None:
     )
 
 
+@pytest.mark.parametrize("head_channels", [4, None])
+def test_autocast_does_not_round_offsets_and_heat(head_channels: int | None) -> None:
+    head = make_head(instance={**WIDTHS, "head_channels": head_channels}).eval()
+    for part, value in ((head.heatmap_head, 0.503), (head.offset_head, 1003.0)):  # bfloat16: 0.5039, 1004
+        score = part.get_submodule("score")
+        nn.init.zeros_(score.weight)
+        nn.init.constant_(score.bias, value)
+    with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16):
+        out = head(features_of(33, 33))
+    assert out.sem_logits.dtype == torch.bfloat16
+    assert torch.equal(out.offsets, torch.full_like(out.offsets, 1003.0))
+    assert torch.equal(out.heatmap, torch.full_like(out.heatmap, 0.503))
+    assert out.offsets.dtype == out.heatmap.dtype == torch.float32
+
+
 def test_resized_corners_fall_on_corners() -> None:
     # The row 0, 2 on three cells: with corners on corners the new cell in the middle is their mean.
     decoder = Decoder(1, skip_channels=[1], projections=[1], channels=1).eval()

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 from typing import Any, Literal
 
+import torch
 from mmengine.model import BaseModule, normal_init
 from torch import Tensor, nn
 
@@ -29,6 +31,23 @@ class _Prediction(nn.Sequential):
             self.add_module("conv", conv)
         score = nn.Conv2d(in_channels if channels is None else channels, out_channels, 1)
         self.add_module("score", score)
+
+
+class _ValuePrediction(_Prediction):
+    """The same for values that half a precision spoils: the last convolution is in full, also under autocast.
+
+    bfloat16 has steps of 4 pixels from 512 on, and heat maps with equal neighbours.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        *convs, score = self
+        for conv in convs:
+            x = conv(x)
+        assert isinstance(score, nn.Conv2d)
+        # There is no autocast on the meta device, where multiply-adds are counted.
+        with nullcontext() if x.is_meta else torch.autocast(x.device.type, enabled=False):
+            values: Tensor = score(x.to(score.weight.dtype))
+        return values
 
 
 class Predictions(BaseModule):
@@ -86,8 +105,8 @@ class Predictions(BaseModule):
         num_classes = self.num_things_classes + self.num_stuff_classes
         self.semantic_head = _Prediction(*semantic, num_classes, kernel_size, norm_cfg)
         if instance is not None:
-            self.heatmap_head = _Prediction(*instance, 1, kernel_size, norm_cfg)
-            self.offset_head = _Prediction(*instance, 2, kernel_size, norm_cfg)
+            self.heatmap_head = _ValuePrediction(*instance, 1, kernel_size, norm_cfg)
+            self.offset_head = _ValuePrediction(*instance, 2, kernel_size, norm_cfg)
 
     def _predict(self, semantic: Tensor, instance: Tensor | None) -> DeepLabOutputs:
         assert self.semantic_head is not None
