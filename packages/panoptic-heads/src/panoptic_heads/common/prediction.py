@@ -93,6 +93,8 @@ class PanopticPrediction:
         """Transform and fuse what the network said, and fill the samples as :meth:`predict` says."""
         for sample, output in zip(samples, outputs, strict=True):
             raw = self.transform(output.raw, sample)
+            if raw.sem_seg is None and raw.sem_logits is not None:
+                raw.sem_seg = raw.semantic_labels()  # once: fusion and sample both want it
             seg = self.fuse(raw)
             instances = instances_of(seg) if output.instances is None else output.instances
             self.fill_sample(sample, instances, raw, seg)
