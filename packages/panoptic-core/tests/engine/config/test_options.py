@@ -53,6 +53,16 @@ def test_overrides(config_file: Path) -> None:
     assert notes == []
 
 
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_new_type_takes_its_own_arguments(config_file: Path, order: int) -> None:
+    typed = [("optim_wrapper.optimizer.type", "Adam"), ("optim_wrapper.optimizer.eps", 0.1)][::order]
+    cfg, _ = prepare_config(RunOptions(config_file, check=False, cfg_options=dict(typed)))
+    assert (cfg.optim_wrapper.optimizer.type, cfg.optim_wrapper.optimizer.eps) == ("Adam", 0.1)
+    wrong = {"optim_wrapper.optimizer.type": "Adam", "optim_wrapper.optimizer.epsilon": 0.1}
+    with pytest.raises(ConfigError, match=r"`optim_wrapper\.optimizer` has no `epsilon`"):
+        prepare_config(RunOptions(config_file, check=False, cfg_options=wrong))
+
+
 @pytest.mark.parametrize(
     ("key", "expected"),
     [

@@ -25,7 +25,8 @@ _KNOWN: dict[str, frozenset[str] | None] = {
 def apply_overrides(cfg: Config, options: Mapping[str, Any], task: str) -> list[str]:
     """Set entries of a config by their dotted paths.
 
-    A path must lead to an entry that exists, or to an argument that the component there takes.
+    A path must lead to an entry that exists, or to an argument that the component there takes; types are set
+    first, so that arguments are those of the new component.
 
     Args:
         cfg: The config, changed in place.
@@ -37,13 +38,19 @@ def apply_overrides(cfg: Config, options: Mapping[str, Any], task: str) -> list[
     """
     accepted = _accepted_arguments(cfg, task)
     problems = []
-    for key, value in options.items():
+    for key, value in sorted(options.items(), key=lambda item: not _is_type(item[0])):
         problem = _problem(cfg, key, accepted)
         if problem:
             problems.append(f"`--cfg-options {key}=...`: {problem}")
         else:
             cfg.merge_from_dict({key: value})
+            if _is_type(key):
+                accepted = _accepted_arguments(cfg, task)
     return problems
+
+
+def _is_type(key: str) -> bool:
+    return key.rpartition(".")[2] == "type"
 
 
 def _problem(cfg: Config, key: str, accepted: Mapping[str, frozenset[str] | None]) -> str:
