@@ -38,7 +38,7 @@ def _runner(work_dir: Path, model: object) -> SimpleNamespace:
     dataset = type("Images", (list,), {"metainfo": CITYSCAPES.to_metainfo()})(range(3))
     loader = SimpleNamespace(batch_size=1, dataset=dataset)
     return SimpleNamespace(
-        work_dir=str(work_dir), model=model, train_loop=None, val_dataloader=loader, test_dataloader=loader
+        work_dir=str(work_dir), model=model, _train_loop=None, val_dataloader=loader, test_dataloader=loader
     )
 
 

@@ -10,15 +10,17 @@ import pytest
 import torch
 from mmengine.structures import PixelData
 
+from panoptic_core.categories import CITYSCAPES
 from panoptic_heads.registry import HOOKS
 
 
 def _runner(work_dir: Path, model: Any, images: int) -> SimpleNamespace:
-    loader = SimpleNamespace(batch_size=1, dataset=range(images))
+    dataset = type("Images", (list,), {"metainfo": CITYSCAPES.to_metainfo()})(range(images))
+    loader = SimpleNamespace(batch_size=1, dataset=dataset)
     return SimpleNamespace(
         work_dir=str(work_dir),
         model=model,
-        train_loop=None,
+        _train_loop=None,
         val_dataloader=loader,
         test_dataloader=loader,
     )

@@ -3,8 +3,52 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import Self
 
 from torch import nn
+
+OUTPUT_STRIDES = (8, 16, 32)
+
+
+class AtrousBackbone:
+    """What makes a module's output stride a setting, one for training and one for testing.
+
+    The module is the other base class. It calls :meth:`init_output_stride` when its convolutions are there,
+    and has :meth:`apply_output_stride`.
+    """
+
+    output_stride: int
+    test_output_stride: int
+    _current_stride: int
+
+    def init_output_stride(self, output_stride: int, test_output_stride: int | None) -> None:
+        """Take both output strides; None: the same one in testing."""
+        self.output_stride = output_stride
+        self.test_output_stride = test_output_stride or output_stride
+        for stride in (self.test_output_stride, output_stride):  # both must be possible
+            self.set_output_stride(stride)
+
+    def apply_output_stride(self, output_stride: int) -> None:
+        """Give the convolutions their strides and dilations."""
+        raise NotImplementedError
+
+    def set_output_stride(self, output_stride: int) -> None:
+        """Change strides and dilations of the last blocks in place; weights stay as they are.
+
+        Raises:
+            ValueError: If it is not 8, 16 or 32.
+        """
+        if output_stride not in OUTPUT_STRIDES:
+            msg = f"Expected `output_stride` to be 8, 16 or 32, got {output_stride}."
+            raise ValueError(msg)
+        self.apply_output_stride(output_stride)
+        self._current_stride = output_stride
+
+    def train(self, mode: bool = True) -> Self:
+        """Switch between training and testing, and the output stride with it."""
+        super().train(mode)  # type: ignore[misc]  # the module's
+        self.set_output_stride(self.output_stride if mode else self.test_output_stride)
+        return self
 
 
 def set_atrous(conv: nn.Conv2d, *, stride: int = 1, dilation: int = 1) -> None:

@@ -7,13 +7,13 @@ but in the halved tail.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
 
 from mmcv.cnn import build_norm_layer
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
-from panoptic_core.backbones.atrous import plan_strides, set_atrous
+from panoptic_core.backbones.atrous import AtrousBackbone, plan_strides, set_atrous
 from panoptic_core.backbones.layers import BATCH_NORM
 from panoptic_core.registry import MODELS
 
@@ -134,7 +134,7 @@ class _InvertedResidual(nn.Module):
 
 
 @MODELS.register_module()
-class MobileNetV3Large(BaseModule):
+class MobileNetV3Large(AtrousBackbone, BaseModule):
     """MobileNetV3-Large without pooling and classifier; maps of stride 4, 8, 16 and the output stride.
 
     The first three are the depthwise convolutions' results in the last blocks of their stride, as the public
@@ -158,8 +158,6 @@ class MobileNetV3Large(BaseModule):
         init_cfg: Any = _INIT,
     ) -> None:
         super().__init__(init_cfg=list(init_cfg) if init_cfg is _INIT else init_cfg)
-        self.output_stride = output_stride
-        self.test_output_stride = test_output_stride or output_stride
         width = _LAST_WIDTH // 2 if reduced_tail else _LAST_WIDTH
         tail = (
             _Bottleneck(5, _LARGE[-1].expanded, width, True, _HS, 2),
@@ -177,35 +175,20 @@ class MobileNetV3Large(BaseModule):
         # Skipped maps come from the blocks before a stride, the first of which leads from 2 to 4.
         self._skips = [i for i, stride in enumerate(self._strides[1:]) if stride > 1][1:]
         self.out_channels = (*(rows[i].expanded for i in self._skips), _LAST_EXPANSION * width)
-        for stride in (self.test_output_stride, output_stride):  # both must be possible
-            self.set_output_stride(stride)
+        self.init_output_stride(output_stride, test_output_stride)
 
     @property
     def out_strides(self) -> tuple[int, ...]:
         """Pixels of the image between two cells of each map, as the network is set now."""
         return tuple(min(stride, self._current_stride) for stride in (4, 8, 16, 32))
 
-    def set_output_stride(self, output_stride: int) -> None:
-        """Change strides and dilations of the last blocks in place; weights stay as they are.
-
-        Raises:
-            ValueError: If it is not 8, 16 or 32.
-        """
-        if output_stride not in (8, 16, 32):
-            msg = f"Expected `output_stride` to be 8, 16 or 32, got {output_stride}."
-            raise ValueError(msg)
+    def apply_output_stride(self, output_stride: int) -> None:
+        """Give the convolutions their strides and dilations."""
         plan = plan_strides(self._strides, start=_STEM_STRIDE, output_stride=output_stride)
         for i, (stride, dilation) in enumerate(plan):
             block = self.features[i + 1]
             assert isinstance(block, _InvertedResidual)
             block.set_atrous(stride=stride, dilation=dilation)
-        self._current_stride = output_stride
-
-    def train(self, mode: bool = True) -> Self:
-        """Switch between training and testing, and the output stride with it."""
-        super().train(mode)
-        self.set_output_stride(self.output_stride if mode else self.test_output_stride)
-        return self
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         """Return four maps of images ``(N, 3, H, W)``."""

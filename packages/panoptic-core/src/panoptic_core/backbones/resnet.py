@@ -7,12 +7,12 @@ a stem of three 3x3 convolutions, and strides in the last unit of a stage instea
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 from mmdet.models.backbones.resnet import ResNet
 from torch import Tensor, nn
 
-from panoptic_core.backbones.atrous import plan_strides, set_atrous
+from panoptic_core.backbones.atrous import AtrousBackbone, plan_strides, set_atrous
 from panoptic_core.backbones.layers import BATCH_NORM
 from panoptic_core.registry import MODELS
 
@@ -22,7 +22,7 @@ _STEM_CHANNELS = {"torchvision": 64, "beta": 128}
 
 
 @MODELS.register_module()
-class DeepLabResNet(ResNet):
+class DeepLabResNet(AtrousBackbone, ResNet):
     """ResNet with an output stride of 8, 16 or 32; returns the last map of each of the four stages.
 
     Names are torchvision's: ``init_cfg=dict(type="Pretrained", checkpoint="torchvision://resnet50")`` loads.
@@ -72,12 +72,9 @@ class DeepLabResNet(ResNet):
             norm_cfg=dict(norm_cfg),
             **kwargs,
         )
-        self.output_stride = output_stride
-        self.test_output_stride = test_output_stride or output_stride
         self.strided_unit = strided_unit
         self.multi_grid = tuple(multi_grid)
-        for stride in (self.test_output_stride, output_stride):  # both must be possible
-            self.set_output_stride(stride)
+        self.init_output_stride(output_stride, test_output_stride)
 
     @property
     def out_channels(self) -> tuple[int, ...]:
@@ -89,15 +86,8 @@ class DeepLabResNet(ResNet):
         """Pixels of the image between two cells of each map, as the network is set now."""
         return tuple(min(_STEM_STRIDE * 2**i, self._current_stride) for i in self.out_indices)
 
-    def set_output_stride(self, output_stride: int) -> None:
-        """Change strides and dilations in place; weights stay as they are.
-
-        Raises:
-            ValueError: If it is not 8, 16 or 32.
-        """
-        if output_stride not in (8, 16, 32):
-            msg = f"Expected `output_stride` to be 8, 16 or 32, got {output_stride}."
-            raise ValueError(msg)
+    def apply_output_stride(self, output_stride: int) -> None:
+        """Give the convolutions their strides and dilations."""
         stages = [list(getattr(self, name)) for name in self.res_layers]
         strides = []
         for i, units in enumerate(stages):
@@ -112,7 +102,6 @@ class DeepLabResNet(ResNet):
             grid = self.multi_grid if i == len(stages) - 1 else (1,)
             for k, (unit, (stride, dilation)) in enumerate(zip(units, plan, strict=False)):
                 self._set_unit(unit, stride, dilation * grid[min(k, len(grid) - 1)])
-        self._current_stride = output_stride
 
     def _set_unit(self, unit: nn.Module, stride: int, dilation: int) -> None:
         convs = [m for name, m in unit.named_children() if name.startswith("conv")]
@@ -129,12 +118,6 @@ class DeepLabResNet(ResNet):
         elif self.strided_unit == "last":
             # The identity of a unit with a stride: every other pixel.
             setattr(unit, "downsample", nn.MaxPool2d(1, stride=stride) if stride > 1 else None)  # noqa: B010
-
-    def train(self, mode: bool = True) -> Self:
-        """Switch between training and testing, and the output stride with it."""
-        super().train(mode)
-        self.set_output_stride(self.output_stride if mode else self.test_output_stride)
-        return self
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         """Return the maps of images ``(N, 3, H, W)``."""

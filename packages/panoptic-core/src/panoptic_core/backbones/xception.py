@@ -8,13 +8,13 @@ Xception-71, which no paper prints, are those of the public TensorFlow code.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, NamedTuple, Self
+from typing import Any, Literal, NamedTuple
 
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
-from panoptic_core.backbones.atrous import plan_strides, set_atrous
+from panoptic_core.backbones.atrous import AtrousBackbone, plan_strides, set_atrous
 from panoptic_core.backbones.layers import BATCH_NORM, conv_norm, separable_conv
 from panoptic_core.registry import MODELS
 
@@ -111,7 +111,7 @@ class XceptionModule(nn.Module):
 
 
 @MODELS.register_module()
-class Xception(BaseModule):
+class Xception(AtrousBackbone, BaseModule):
     """DeepLab's Xception; returns maps of stride 4 (256 channels), 8 (728) and the output stride (2048).
 
     The first two are taken inside of modules, where the second separable convolution ends: they have not been
@@ -143,8 +143,6 @@ class Xception(BaseModule):
         if depth not in _ENTRY_FLOWS:
             msg = f"Expected `depth` of an Xception to be one of {sorted(_ENTRY_FLOWS)}, got {depth}."
             raise ValueError(msg)
-        self.output_stride = output_stride
-        self.test_output_stride = test_output_stride or output_stride
         self.multi_grid = tuple(multi_grid)
         self.stem = nn.Sequential(
             conv_norm(3, 32, 3, stride=_STEM_STRIDE, norm_cfg=norm_cfg),
@@ -169,35 +167,20 @@ class Xception(BaseModule):
             )
             self.blocks.append(module)
             channels = block.channels[-1]
-        for stride in (self.test_output_stride, output_stride):  # both must be possible
-            self.set_output_stride(stride)
+        self.init_output_stride(output_stride, test_output_stride)
 
     @property
     def out_strides(self) -> tuple[int, int, int]:
         """Pixels of the image between two cells of each map, as the network is set now."""
         return (4, 8, self._current_stride)
 
-    def set_output_stride(self, output_stride: int) -> None:
-        """Change strides and dilations of the last blocks in place; weights stay as they are.
-
-        Raises:
-            ValueError: If it is not 8, 16 or 32.
-        """
-        if output_stride not in (8, 16, 32):
-            msg = f"Expected `output_stride` to be 8, 16 or 32, got {output_stride}."
-            raise ValueError(msg)
+    def apply_output_stride(self, output_stride: int) -> None:
+        """Give the convolutions their strides and dilations."""
         plan = list(plan_strides(self._strides, start=_STEM_STRIDE, output_stride=output_stride))
         for i, (module, (stride, dilation)) in enumerate(zip(self.blocks, plan, strict=True)):
             assert isinstance(module, XceptionModule)
             grid = self.multi_grid if i == len(plan) - 1 else (1, 1, 1)
             module.set_atrous(stride=stride, dilation=dilation, grid=grid)
-        self._current_stride = output_stride
-
-    def train(self, mode: bool = True) -> Self:
-        """Switch between training and testing, and the output stride with it."""
-        super().train(mode)
-        self.set_output_stride(self.output_stride if mode else self.test_output_stride)
-        return self
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         """Return three maps of images ``(N, 3, H, W)``."""

@@ -1,19 +1,17 @@
 """Pictures of what the instance branch says: heat map and offsets (Panoptic-DeepLab, figures 1 and 4)."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import mmcv
 import numpy as np
 import torch
-from mmengine.dist import get_rank, get_world_size
-from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from numpy.typing import NDArray
 from torch import Tensor
 
 from panoptic_core.categories import CategoryTable
+from panoptic_core.engine.hooks import PicturesHook
 from panoptic_core.visualization import comparison
 from panoptic_heads.registry import HOOKS
 
@@ -54,7 +52,7 @@ def offsets_picture(offsets: Tensor, things: Tensor, *, longest: float | None = 
     things = things.cpu()
     length = torch.hypot(down, right)  # (H, W)
     if longest is None:
-        longest = float(torch.quantile(length[things][:1_000_000], 0.95)) if things.any() else 1.0
+        longest = _usual_length(length[things])
     saturation = (length / max(longest, 1e-6)).clamp(max=1)
     angle = torch.atan2(right, down)  # 0 is down
     # Three cosines, a third of a turn apart: a wheel of colours without kinks.
@@ -64,8 +62,13 @@ def offsets_picture(offsets: Tensor, things: Tensor, *, longest: float | None = 
     return (picture * 255).round().to(torch.uint8).permute(1, 2, 0).numpy()
 
 
+def _usual_length(lengths: Tensor) -> float:
+    """Return the 95th percentile of ``(P,)`` lengths, of every so many: `torch.quantile` has a limit."""
+    return float(torch.quantile(lengths[:: 1 + len(lengths) // 1_000_000], 0.95)) if len(lengths) else 1.0
+
+
 @HOOKS.register_module()
-class CenterPicturesHook(Hook):
+class CenterPicturesHook(PicturesHook):
     """Draw the first images of every validation and test: image, truth, result, heat map and offsets.
 
     Args:
@@ -73,12 +76,8 @@ class CenterPicturesHook(Hook):
         folder: Inside the work folder; validations go to ``folder/iter_N/``, tests to ``folder/test/``.
     """
 
-    priority = "LOW"
-
     def __init__(self, num_images: int = 8, folder: str = "centers") -> None:
-        self.num_images = num_images
-        self.folder = folder
-        self.written_to: Path | None = None
+        super().__init__(num_images, folder)
 
     def before_run(self, runner: Any) -> None:
         """Ask the model for its maps."""
@@ -90,37 +89,13 @@ class CenterPicturesHook(Hook):
             raise TypeError(msg)
         model.predict_centers = True
 
-    def after_val_iter(
-        self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Sequence[Any] | None = None
-    ) -> None:
-        """Draw what is among the first images of the validation set."""
-        # Validating without training builds no training loop, and must not.
-        step = runner.iter if hasattr(runner.train_loop, "iter") else 0
-        folder = Path(runner.work_dir, self.folder, f"iter_{step}")
-        self._draw(folder, runner.val_dataloader, batch_idx, outputs or ())
-
-    def after_test_iter(
-        self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Sequence[Any] | None = None
-    ) -> None:
-        """Draw what is among the first images of the test set."""
-        folder = Path(runner.work_dir, self.folder, "test")
-        self._draw(folder, runner.test_dataloader, batch_idx, outputs or ())
-
-    def _draw(self, folder: Path, loader: Any, batch_idx: int, samples: Sequence[Any]) -> None:
-        for place, sample in enumerate(samples):
-            # MMEngine's sampler deals the images out to the processes like cards.
-            number = (batch_idx * (loader.batch_size or 1) + place) * get_world_size() + get_rank()
-            if number >= min(self.num_images, len(loader.dataset)):
-                continue
-            image = mmcv.imread(sample.img_path, channel_order="rgb")
-            centers, result = sample.pred_centers, sample.pred_panoptic
-            table = CategoryTable.from_metainfo(loader.dataset.metainfo)
-            labels = result.label_map()
-            extra = {
-                "heat map": heatmap_picture(image, centers.heatmap),
-                "offsets": offsets_picture(centers.offsets, labels < table.num_things),
-            }
-            picture = comparison(image, result, table, sample.get("gt_panoptic"), extra=extra)
-            path = folder / f"{number:03d}_{Path(sample.img_path).stem}.png"
-            mmcv.imwrite(mmcv.rgb2bgr(picture), str(path))
-            self.written_to = folder
+    def draw(self, path: Path, sample: Any, table: CategoryTable) -> None:
+        """Write the picture of one predicted sample."""
+        image = mmcv.imread(sample.img_path, channel_order="rgb")
+        centers, result = sample.pred_centers, sample.pred_panoptic
+        extra = {
+            "heat map": heatmap_picture(image, centers.heatmap),
+            "offsets": offsets_picture(centers.offsets, result.label_map() < table.num_things),
+        }
+        picture = comparison(image, result, table, sample.get("gt_panoptic"), extra=extra)
+        mmcv.imwrite(mmcv.rgb2bgr(picture), str(path))

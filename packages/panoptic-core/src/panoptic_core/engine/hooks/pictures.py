@@ -14,9 +14,8 @@ from panoptic_core.engine.images import draw_sample
 from panoptic_core.registry import HOOKS
 
 
-@HOOKS.register_module()
-class PredictionPicturesHook(Hook):
-    """Draw the first images of every validation: image, ground truth, prediction, mismatch, side by side.
+class PicturesHook(Hook):
+    """Draw the first images of every validation and test; a subclass says what.
 
     Args:
         num_images: How many.
@@ -30,6 +29,10 @@ class PredictionPicturesHook(Hook):
         self.folder = folder
         self.written_to: Path | None = None
 
+    def draw(self, path: Path, sample: Any, table: CategoryTable) -> None:
+        """Write the picture of one predicted sample."""
+        raise NotImplementedError
+
     def after_val_iter(
         self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Sequence[Any] | None = None
     ) -> None:
@@ -37,20 +40,29 @@ class PredictionPicturesHook(Hook):
         # `runner.iter` would build a training loop where there is only its config.
         step = 0 if runner._train_loop is None or isinstance(runner._train_loop, dict) else runner.iter
         folder = Path(runner.work_dir, self.folder, f"iter_{step}")
-        self._draw(folder, runner.val_dataloader, batch_idx, outputs or ())
+        self._draw_first(folder, runner.val_dataloader, batch_idx, outputs or ())
 
     def after_test_iter(
         self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Sequence[Any] | None = None
     ) -> None:
         """Draw what is among the first images of the test set."""
         folder = Path(runner.work_dir, self.folder, "test")
-        self._draw(folder, runner.test_dataloader, batch_idx, outputs or ())
+        self._draw_first(folder, runner.test_dataloader, batch_idx, outputs or ())
 
-    def _draw(self, folder: Path, loader: Any, batch_idx: int, samples: Sequence[Any]) -> None:
+    def _draw_first(self, folder: Path, loader: Any, batch_idx: int, samples: Sequence[Any]) -> None:
         for place, sample in enumerate(samples):
             # MMEngine's sampler deals the images out to the processes like cards.
             number = (batch_idx * (loader.batch_size or 1) + place) * get_world_size() + get_rank()
             if number < min(self.num_images, len(loader.dataset)):
                 table = CategoryTable.from_metainfo(loader.dataset.metainfo)
-                draw_sample(folder / f"{number:03d}_{Path(sample.img_path).stem}.png", sample, table)
+                self.draw(folder / f"{number:03d}_{Path(sample.img_path).stem}.png", sample, table)
                 self.written_to = folder
+
+
+@HOOKS.register_module()
+class PredictionPicturesHook(PicturesHook):
+    """Draw image, ground truth, prediction and mismatch side by side; arguments as its base has them."""
+
+    def draw(self, path: Path, sample: Any, table: CategoryTable) -> None:
+        """Write the picture of one predicted sample."""
+        draw_sample(path, sample, table)
