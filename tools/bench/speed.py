@@ -229,8 +229,9 @@ def _check(config: str, model: Any, size: tuple[int, int] | None) -> None:
     problems = []
     if size is None:
         problems.append("`test_dataloader`: its images have no size that is known. Give --size H W.")
-    if not all(hasattr(model, name) for name in ("predict_raw", "fuse", "raw_transforms")):
-        kind = type(model).__name__
+    semantic_only = getattr(getattr(model, "head", None), "semantic_only", False)
+    if semantic_only or not all(hasattr(model, name) for name in ("predict_raw", "fuse", "raw_transforms")):
+        kind = type(model).__name__ + (" without an instance branch" if semantic_only else "")
         problems.append(f"`model`: {kind} has no fusion. Panoptic detectors of panoptic_heads are timed.")
     if problems:
         raise ConfigError(config, problems)

@@ -209,3 +209,10 @@ def test_hrnets_own_head(size: tuple[int, int]) -> None:
 def test_rejects(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         make_head(**changes)
+
+
+def test_rejects_levels_that_the_backbone_has_not() -> None:
+    with pytest.raises(
+        ValueError, match=r"`skips` to name some of the backbone's 2 maps, 0 to 1, got \(2, 0\)"
+    ):
+        PanopticDeepLabHead(1, 1, in_channels=[4, 8], skips=(2, 0))

@@ -43,8 +43,13 @@ def join_ensemble(
         others.append(loaded.network)
     try:
         if not hasattr(own, "join"):
-            msg = f"Expected networks that can be averaged (`join`), got {type(own).__name__}."
+            msg = (
+                f"Expected a first network that can be averaged with others (`join`), got "
+                f"{type(own).__name__}. Leave --ensemble out."
+            )
             raise TypeError(msg)
         own.join(others)
     except TypeError as error:
-        raise ConfigError(str(members[0][0]), [f"--ensemble: {error}"]) from error
+        configs = ", ".join(str(config) for config, _ in members)
+        where = f"the ensemble with {configs}"
+        raise ConfigError(where, [f"--ensemble: {error}"]) from error

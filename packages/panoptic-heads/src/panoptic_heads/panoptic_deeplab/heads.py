@@ -124,6 +124,12 @@ class PanopticDeepLabHead(Predictions):
             )
             raise ValueError(msg)
         self.in_channels = tuple(in_channels)
+        if any(not -len(in_channels) <= level < len(in_channels) for level in skips):
+            msg = (
+                f"Expected `skips` to name some of the backbone's {len(in_channels)} maps, 0 to "
+                f"{len(in_channels) - 1}, got {tuple(skips)}. `in_channels` has one entry a map."
+            )
+            raise ValueError(msg)
         self.skips = tuple(skips)
         self.align_corners = align_corners
         widths = BranchSettings.read(semantic or {})
