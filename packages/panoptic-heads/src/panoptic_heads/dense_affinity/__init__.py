@@ -7,11 +7,23 @@ from panoptic_heads.dense_affinity.lovasz import (
     lovasz_softmax,
     lovasz_weights,
 )
+from panoptic_heads.dense_affinity.matching import (
+    NO_TRUTH,
+    Matching,
+    SegmentMatching,
+    match_detections,
+    match_segments,
+)
 
 __all__ = [
+    "NO_TRUTH",
     "LovaszHingeMaskLoss",
     "LovaszSoftmax",
+    "Matching",
+    "SegmentMatching",
     "lovasz_hinge",
     "lovasz_softmax",
     "lovasz_weights",
+    "match_detections",
+    "match_segments",
 ]
