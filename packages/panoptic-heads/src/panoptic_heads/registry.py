@@ -10,6 +10,7 @@ from mmengine.registry import Registry
 
 LOCATIONS = [
     "panoptic_heads.common",
+    "panoptic_heads.dense_affinity",
     "panoptic_heads.oanet",
     "panoptic_heads.panoptic_deeplab",
     "panoptic_heads.pspnet",
