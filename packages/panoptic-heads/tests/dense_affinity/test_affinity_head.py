@@ -18,9 +18,9 @@ def _pyramid(channels: int = 6, batch: int = 1) -> list[Tensor]:
 
 def _head(gamma: float = 0.0) -> AffinityHead:
     torch.manual_seed(0)
-    head = AffinityHead(in_channels=6, feat_channels=8, num_convs=1, num_groups=4, channels=5)
-    head.gamma.data.fill_(gamma)
-    return head
+    return AffinityHead(
+        in_channels=6, feat_channels=8, num_convs=1, num_groups=4, channels=5, initial_gamma=gamma
+    )
 
 
 def _features(size: tuple[int, int] = (6, 8), seed: int = 1) -> AffinityFeatures:
@@ -43,6 +43,7 @@ def test_by_hand() -> None:
     valid = torch.tensor([[True, False]])
     assert _head(0.5).revise(torch.tensor([[[1.0, 9.0]]]), features, valid)[0, 0, 0] == 2.0
     assert affinity_at(features, 0, 1).tolist() == [[4.0, 12.0]]
+    assert affinity_at(features, 0, 1, gamma=-0.5).tolist() == [[-2.0, -6.0]]
 
 
 @pytest.mark.parity

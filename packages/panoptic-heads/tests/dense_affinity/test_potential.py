@@ -39,7 +39,6 @@ def _sem_logits(channels: int = NUM_THINGS + NUM_STUFF) -> Tensor:
 def test_forms_and_gradients_equal_the_literal_ones(form: Any) -> None:
     logits, detections = _sem_logits(), _detections()
     inputs = [logits, detections.scores, detections.mask_logits]
-    assert detections.scores is not None
     assert detections.mask_logits is not None
     ours = DynamicPotential(NUM_THINGS, form=form)(logits, detections, SIZE)
     logit_sum = form == "logit_sum"
@@ -65,9 +64,9 @@ def test_forms_and_gradients_equal_the_literal_ones(form: Any) -> None:
 
 
 def test_by_hand_with_a_true_box() -> None:
-    # One thing class, one stuff class, both of probability 0.5; the left half is the box. s = 1 without a
-    # score: product without masks is 1 * 0.5 inside, 0 outside; stuff is 0.5 everywhere.
-    truth = Detections(torch.tensor([[0.0, 0.0, 8.0, 4.0]]), torch.tensor([0]))
+    # One thing class, one stuff class, both of probability 0.5; the left half is the box. Product without
+    # masks is s * V = 1 * 0.5 inside, 0 outside; stuff is 0.5 everywhere.
+    truth = Detections(torch.tensor([[0.0, 0.0, 8.0, 4.0]]), torch.tensor([0]), torch.ones(1))
     potential = DynamicPotential(1)(torch.zeros(2, 1, 4), truth, (4, 16))
     assert potential.tolist() == [[[0.5, 0.5, 0.0, 0.0]], [[0.5, 0.5, 0.5, 0.5]]]
 
@@ -138,7 +137,6 @@ def test_detections_are_those_of_inference_on_the_sampled_rois(
         level = [feature[i : i + 1] for feature in features]
         candidates = model.roi_head.candidates(level, [proposals], [sample.metainfo])
         (expected, _) = model.roi_head.filter_candidates(candidates)[0]  # class-wise NMS 0.5, 0.05, 100
-        assert own.scores is not None
         torch.testing.assert_close(own.scores, expected.scores)
         torch.testing.assert_close(own.boxes, expected.bboxes.detach())
         assert torch.equal(own.labels, expected.labels)
@@ -152,7 +150,7 @@ def test_ground_truth_and_no_rois(model_config: Callable[..., Any], make_batch: 
     found = truth.add_masks(model.roi_head, features, truth.detections(model.roi_head, context, samples))
     assert [len(each) for each in found] == [2, 0]
     assert torch.equal(found[0].boxes, samples[0].gt_instances.bboxes)
-    assert all(each.scores is None for each in found)
+    assert found[0].scores.tolist() == [1, 1]
     assert found[1].mask_logits is not None
     assert found[1].mask_logits.requires_grad  # attached to the mask head without any box
 
@@ -163,7 +161,6 @@ def test_ground_truth_and_no_rois(model_config: Callable[..., Any], make_batch: 
     context.box_deltas = [each[:0] for each in context.box_deltas]
     empty = DynamicPotential(NUM_THINGS).detections(model.roi_head, context, samples)
     assert [len(each) for each in empty] == [0, 0]
-    assert empty[0].scores is not None
     assert empty[0].scores.requires_grad
 
 

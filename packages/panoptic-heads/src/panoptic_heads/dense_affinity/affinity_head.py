@@ -55,6 +55,7 @@ class AffinityHead(BaseModule):
         num_groups: Of the group normalisation after each 3x3 convolution (section A.1); not printed, 32 is
             the default of group normalisation (arXiv:1803.08494). None: there is none.
         channels: C, of Q, phi0 and phi1: 128 in all of the paper's experiments.
+        initial_gamma: What ``gamma`` begins with; 0: P is the potential at first.
         init_cfg: As MMEngine's.
     """
 
@@ -67,6 +68,7 @@ class AffinityHead(BaseModule):
         num_convs: int = 2,
         num_groups: int | None = 32,
         channels: int = 128,
+        initial_gamma: float = 0.0,
         init_cfg: Any = None,
     ) -> None:
         super().__init__(init_cfg=init_cfg)
@@ -80,6 +82,7 @@ class AffinityHead(BaseModule):
         )
         self.phi0 = nn.Conv2d(channels, channels, 1)
         self.phi1 = nn.Conv2d(channels, channels, 1)
+        self.initial_gamma = initial_gamma
         self.gamma = nn.Parameter(torch.zeros(()))
         self._begin()
 
@@ -91,7 +94,7 @@ class AffinityHead(BaseModule):
     def _begin(self) -> None:
         for phi in (self.phi0, self.phi1):
             kaiming_init(phi)
-        nn.init.zeros_(self.gamma)
+        nn.init.constant_(self.gamma, self.initial_gamma)
 
     def forward(self, features: Sequence[Tensor]) -> AffinityFeatures:
         """Return the features of a batch at the size of ``features[0]``, float32 or better."""
@@ -115,13 +118,14 @@ class AffinityHead(BaseModule):
         return apply_affinity(potential, *features, self.gamma, valid)
 
 
-def affinity_at(features: AffinityFeatures, row: int, column: int) -> Tensor:
+def affinity_at(features: AffinityFeatures, row: int, column: int, gamma: float | Tensor = 1.0) -> Tensor:
     """Return how much each cell gives to one cell, ``(h, w)``: what the paper's figures 6 and I show.
 
     Args:
         features: Of one image, ``(C, h, w)`` each.
         row: Of the cell that gathers.
         column: Of the cell that gathers.
+        gamma: The head's: where it is negative, cells take from each other.
 
     Raises:
         ValueError: If there is no such cell.
@@ -132,7 +136,7 @@ def affinity_at(features: AffinityFeatures, row: int, column: int) -> Tensor:
         raise ValueError(msg)
     with torch.autocast(features.phi0.device.type, enabled=False):
         gathering = at_least_float32(features.phi0[:, row, column])
-        return torch.einsum("c,chw->hw", gathering, at_least_float32(features.phi1))
+        return gamma * torch.einsum("c,chw->hw", gathering, at_least_float32(features.phi1))
 
 
 def valid_cells(

@@ -32,13 +32,13 @@ class Detections:
     Attributes:
         boxes: ``(D, 4)`` xyxy in pixels of the network's input, without gradient.
         labels: ``(D,)`` thing ids.
-        scores: ``(D,)`` probabilities of these classes, in the graph; None: all are 1 (ground truth).
+        scores: ``(D,)`` probabilities of these classes, in the graph; ones for ground truth.
         mask_logits: ``(D, M, M)`` of these classes, in the graph; None: no masks (yet).
     """
 
     boxes: Tensor
     labels: Tensor
-    scores: Tensor | None = None
+    scores: Tensor
     mask_logits: Tensor | None = None
 
     def __len__(self) -> int:
@@ -49,7 +49,7 @@ class Detections:
         return Detections(
             self.boxes[index],
             self.labels[index],
-            None if self.scores is None else self.scores[index],
+            self.scores[index],
             None if self.mask_logits is None else self.mask_logits[index],
         )
 
@@ -108,7 +108,8 @@ class DynamicPotential:
             samples: With ``img_shape``, and ``gt_instances`` for the ground truth.
         """
         if self.truth:
-            return [Detections(each.gt_instances.bboxes, each.gt_instances.labels) for each in samples]
+            truths = [sample.gt_instances for sample in samples]
+            return [Detections(t.bboxes, t.labels, torch.ones_like(t.bboxes[:, 0])) for t in truths]
         found = []
         for sampling, logits, deltas, sample in zip(
             context.sampling_results, context.cls_scores, context.box_deltas, samples, strict=True
