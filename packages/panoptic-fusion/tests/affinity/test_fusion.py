@@ -84,6 +84,23 @@ def test_padded_maps_give_the_same(scene: Callable) -> None:
         fuse_by_affinity(one.masks, one.labels, one.scores, sem_logits, stride=3, **options)
 
 
+def test_a_stride_for_each_axis(scene: Callable) -> None:
+    """Images are resized to whole pixels: their two factors are seldom the same."""
+    one = scene(2)
+    parts = one.masks, one.labels, one.scores, *make_maps(2, (10, 14))
+    options = {"num_things": NUM_THINGS, "gamma": 2.0}
+    size, grid = (39, 57), (10, 14)
+    seg = fuse_by_affinity(*parts, size=size, **options)
+    strides = size[0] / grid[0], size[1] / grid[1]
+    again = fuse_by_affinity(*parts, size=size, stride=strides, **options)
+    assert torch.equal(seg.id_map, again.id_map)
+    short = strides[0] * (1 - 1e-15), strides[1]  # a product of quotients, by its rounding
+    assert torch.equal(seg.id_map, fuse_by_affinity(*parts, size=size, stride=short, **options).id_map)
+    for wrong in ((3.0, 5.0), (5.0, 3.0), (4.0, float("nan"))):
+        with pytest.raises(ValueError, match="stride"):
+            fuse_by_affinity(*parts, size=size, stride=wrong, **options)
+
+
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 def test_half_precision_maps(scene: Callable, dtype: torch.dtype) -> None:
     one = scene(3)

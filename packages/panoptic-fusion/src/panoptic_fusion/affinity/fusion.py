@@ -29,6 +29,7 @@ from panoptic_fusion.box_masks import BoxMasks
 from panoptic_fusion.segmentation import PanopticSegmentation
 
 _VALUES_AT_ONCE = (1 << 15) - 1  # less than PyTorch gives to a second thread
+_ROUNDING = 1e-9
 
 
 @torch.no_grad()
@@ -45,7 +46,7 @@ def fuse_by_affinity(
     form: Form = "product",
     score_threshold: float = 0.5,
     size: tuple[int, int] | None = None,
-    stride: float | None = None,
+    stride: float | tuple[float, float] | None = None,
     stuff_area_limit: int = 0,
 ) -> PanopticSegmentation:
     """Give each pixel to the best channel of the potential that the affinity has revised.
@@ -73,8 +74,9 @@ def fuse_by_affinity(
         form: See `dynamic_potential`; ``"product"`` by default (Cityscapes; COCO: ``"sum"``).
         score_threshold: Any finite number; 0.5 by default (Cityscapes; COCO: 0.75).
         size: ``(H, W)`` of the result; by default that of `sem_logits`.
-        stride: Pixels of the result in a cell of `sem_logits`, whose last cells may be padding: cells whose
-            centre lies beyond the result give nothing to the affinity. By default the cells fill the result.
+        stride: Pixels of the result in a cell of `sem_logits`, or those of y and x, whose last cells may be
+            padding: cells whose centre lies beyond the result give nothing to the affinity. By default the
+            cells fill the result.
         stuff_area_limit: Pixels >= 0; 0 by default (not printed in the paper).
 
     Returns:
@@ -127,7 +129,9 @@ def fuse_by_affinity(
     )
 
 
-def _strides(size: tuple[int, int], grid: tuple[int, int], stride: float | None) -> tuple[float, float]:
+def _strides(
+    size: tuple[int, int], grid: tuple[int, int], stride: float | tuple[float, float] | None
+) -> tuple[float, float]:
     """Return the pixels of the result in a cell, y and x."""
     if 0 in size or 0 in grid:
         if size != grid:
@@ -136,16 +140,19 @@ def _strides(size: tuple[int, int], grid: tuple[int, int], stride: float | None)
         return 1.0, 1.0
     if stride is None:
         return size[0] / grid[0], size[1] / grid[1]
-    if not (math.isfinite(stride) and stride > 0):
+    y, x = stride if isinstance(stride, tuple) else (stride, stride)
+    if not all(math.isfinite(one) and one > 0 for one in (y, x)):
         msg = f"Expected `stride` to be finite and > 0, got {stride}."
         raise ValueError(msg)
-    if any(cells * stride < pixels for cells, pixels in zip(grid, size, strict=True)):
+    # A quotient of sizes may fall short by its rounding.
+    reached = grid[0] * y * (1 + _ROUNDING), grid[1] * x * (1 + _ROUNDING)
+    if reached[0] < size[0] or reached[1] < size[1]:
         msg = (
             f"Expected `sem_logits` to reach over the result, {size}, with a stride of {stride}, got {grid} "
             "cells. Leave `stride` out if the cells fill the result."
         )
         raise ValueError(msg)
-    return float(stride), float(stride)
+    return float(y), float(x)
 
 
 def _read_features(

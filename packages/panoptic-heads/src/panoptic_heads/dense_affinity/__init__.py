@@ -1,5 +1,12 @@
 """The dense-affinity network (Li et al., "Unifying Training and Inference for Panoptic Segmentation")."""
 
+from panoptic_heads.dense_affinity.affinity_head import (
+    AffinityFeatures,
+    AffinityHead,
+    affinity_at,
+    valid_cells,
+)
+from panoptic_heads.dense_affinity.fusion import AffinityFusion, AffinityOutputs
 from panoptic_heads.dense_affinity.lovasz import (
     LovaszHingeMaskLoss,
     LovaszSoftmax,
@@ -15,19 +22,30 @@ from panoptic_heads.dense_affinity.matching import (
     match_segments,
 )
 from panoptic_heads.dense_affinity.panoptic_loss import NO_TARGET, PanopticMatchingLoss, matched_target
+from panoptic_heads.dense_affinity.potential import Detections, DynamicPotential
+from panoptic_heads.dense_affinity.se_block import SqueezeExcitationFPN
 
 __all__ = [
     "NO_TARGET",
     "NO_TRUTH",
+    "AffinityFeatures",
+    "AffinityFusion",
+    "AffinityHead",
+    "AffinityOutputs",
+    "Detections",
+    "DynamicPotential",
     "LovaszHingeMaskLoss",
     "LovaszSoftmax",
     "Matching",
     "PanopticMatchingLoss",
     "SegmentMatching",
+    "SqueezeExcitationFPN",
+    "affinity_at",
     "lovasz_hinge",
     "lovasz_softmax",
     "lovasz_weights",
     "match_detections",
     "match_segments",
     "matched_target",
+    "valid_cells",
 ]
