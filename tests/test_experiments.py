@@ -1,6 +1,7 @@
 """The comparisons without any training: each network is trained once, and results are found again."""
 
 import importlib.util
+import itertools
 import json
 import subprocess
 import sys
@@ -28,15 +29,17 @@ def tool() -> Any:
 def calls(tool: Any, monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     """The commands that were run; each leaves metrics that tell it apart."""
     seen: list[list[str]] = []
+    numbers = itertools.count(1)  # commands run side by side: the length of a list may be read too late
 
     def pretend(command: list[str], **rest: Any) -> None:
         assert rest["timeout"] == 7
         arguments = command[1:]
         seen.append(arguments)
+        number = float(next(numbers))
         folder = Path(arguments[arguments.index("--work-dir") + 1])
         folder.mkdir(parents=True)
         keys = {key for experiment in tool.EXPERIMENTS.values() for key in experiment.metrics.values()}
-        (folder / "metrics.json").write_text(json.dumps(dict.fromkeys(keys, float(len(seen)))))
+        (folder / "metrics.json").write_text(json.dumps(dict.fromkeys(keys, number)))
 
     monkeypatch.setattr(subprocess, "run", pretend)
     return seen
