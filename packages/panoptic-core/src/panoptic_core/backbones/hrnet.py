@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 from mmcv.cnn import build_norm_layer
 from mmdet.models.backbones.hrnet import HRNet
@@ -69,7 +69,11 @@ class DeepLabHRNet(HRNet):
         init_cfg: As MMEngine's.
     """
 
-    blocks_dict = {"BASIC": BasicBlock, "BOTTLENECK": Bottleneck, "XCEPTION": _XceptionBlock}  # noqa: RUF012
+    blocks_dict: ClassVar[dict[str, Any]] = {
+        "BASIC": BasicBlock,
+        "BOTTLENECK": Bottleneck,
+        "XCEPTION": _XceptionBlock,
+    }
 
     def __init__(
         self,
