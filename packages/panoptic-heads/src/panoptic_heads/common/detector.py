@@ -155,19 +155,36 @@ class PanopticTwoStageDetector(PanopticPrediction, TwoStageDetector):
             ]
         features = self.extract_feat(batch_inputs)
         detections = self.predict_things(features, samples)
+        sem_logits = self.semantic_logits(features)
         padded_size = (batch_inputs.shape[2], batch_inputs.shape[3])
-        return [
-            self._raw_output(
-                meta, *things, logits, Sizes(padded_size, height_and_width(meta["img_shape"]), size)
-            )
-            for meta, things, logits, size in zip(
-                [sample.metainfo for sample in samples],
-                detections,
-                self.semantic_logits(features),
-                sizes,
-                strict=True,
+        image_sizes = [
+            Sizes(padded_size, height_and_width(sample.metainfo["img_shape"]), size)
+            for sample, size in zip(samples, sizes, strict=True)
+        ]
+        outputs = [
+            self._raw_output(sample.metainfo, *things, logits, own_sizes)
+            for sample, things, logits, own_sizes in zip(
+                samples, detections, sem_logits, image_sizes, strict=True
             )
         ]
+        self.extend_outputs(outputs, features, sem_logits, image_sizes)
+        return outputs
+
+    def extend_outputs(
+        self,
+        outputs: Sequence[NetworkOutput],
+        features: Sequence[Tensor],
+        sem_logits: Tensor,
+        sizes: Sequence[Sizes],
+    ) -> None:
+        """Add what a method's network says more about the images of a batch; here there is nothing.
+
+        Args:
+            outputs: Of each image; changed in place.
+            features: What :meth:`extract_feat` returned.
+            sem_logits: ``(N, C, h, w)``, the semantic head's own map, padding included.
+            sizes: Of each image, from that map to the result.
+        """
 
     def predict_things(
         self, features: Sequence[Tensor], samples: list[DetDataSample]

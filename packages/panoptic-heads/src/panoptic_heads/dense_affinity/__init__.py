@@ -6,6 +6,7 @@ from panoptic_heads.dense_affinity.affinity_head import (
     affinity_at,
     valid_cells,
 )
+from panoptic_heads.dense_affinity.detector import DenseAffinity
 from panoptic_heads.dense_affinity.fusion import AffinityFusion, AffinityOutputs
 from panoptic_heads.dense_affinity.lovasz import (
     LovaszHingeMaskLoss,
@@ -21,17 +22,17 @@ from panoptic_heads.dense_affinity.matching import (
     match_detections,
     match_segments,
 )
-from panoptic_heads.dense_affinity.panoptic_loss import NO_TARGET, PanopticMatchingLoss, matched_target
+from panoptic_heads.dense_affinity.panoptic_loss import PanopticMatchingLoss, matched_target
 from panoptic_heads.dense_affinity.potential import Detections, DynamicPotential
 from panoptic_heads.dense_affinity.se_block import SqueezeExcitationFPN
 
 __all__ = [
-    "NO_TARGET",
     "NO_TRUTH",
     "AffinityFeatures",
     "AffinityFusion",
     "AffinityHead",
     "AffinityOutputs",
+    "DenseAffinity",
     "Detections",
     "DynamicPotential",
     "LovaszHingeMaskLoss",

@@ -14,8 +14,9 @@ from mmengine.registry import DefaultScope
 from mmengine.structures import InstanceData
 from torch import Tensor
 
-from panoptic_fusion import BoxMasks, PanopticSegmentation
+from panoptic_fusion import BoxMasks
 from panoptic_heads.common.detector import PanopticTwoStageDetector
+from panoptic_heads.common.panoptic_target import panoptic_truth
 from panoptic_heads.common.resize import Sizes
 from panoptic_heads.common.structures import NetworkOutput, TrainingState
 from panoptic_heads.oanet.class_maps import class_map, conflict_labels, enlarge, shrink, to_box_masks
@@ -121,7 +122,7 @@ class OANet(PanopticTwoStageDetector):
             return {}
         maps, labels = [], []
         for sample in state.samples:
-            target = _panoptic_target(sample)
+            target = panoptic_truth(sample)
             truth = sample.gt_instances
             masks = to_box_masks(truth.masks, target.device)
             drawn = class_map(masks, truth.labels, target.shape, self.ranking_head.num_things_classes)
@@ -204,14 +205,3 @@ class OANet(PanopticTwoStageDetector):
 def _total(loss: Tensor | Sequence[Tensor]) -> Tensor:
     """Add up a loss's terms: MMDetection's RPN gives one for each level."""
     return loss if isinstance(loss, Tensor) else torch.stack([term.sum() for term in loss]).sum()
-
-
-def _panoptic_target(sample: DetDataSample) -> PanopticSegmentation:
-    if "gt_panoptic" not in sample:
-        msg = (
-            f"Expected training samples to have `gt_panoptic`, which tells what is on top, got "
-            f"{sample.keys()}. End the training pipeline with panoptic_data.PackPanopticInputs."
-        )
-        raise ValueError(msg)
-    target: PanopticSegmentation = sample.gt_panoptic
-    return target

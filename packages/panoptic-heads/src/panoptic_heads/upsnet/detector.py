@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from typing import Any, get_args
 
 import torch
-from mmdet.structures import DetDataSample
 from torch import Tensor
 
-from panoptic_fusion import BoxMasks, PanopticSegmentation, dense_panoptic_logits
+from panoptic_fusion import BoxMasks, dense_panoptic_logits
 from panoptic_heads.common.detector import PanopticTwoStageDetector
+from panoptic_heads.common.panoptic_target import instance_segments, panoptic_truth
 from panoptic_heads.common.structures import TrainingState
 from panoptic_heads.registry import MODELS
 from panoptic_heads.upsnet.panoptic_loss import draw_visible, panoptic_cross_entropy, panoptic_target
@@ -111,7 +111,8 @@ class UPSNet(PanopticTwoStageDetector):
         head = self.semantic_head
         targets = [
             panoptic_target(
-                *_truth(sample),
+                panoptic_truth(sample),
+                instance_segments(sample),
                 own,
                 (state.sem_logits.shape[2], state.sem_logits.shape[3]),
                 input_size=state.input_size,
@@ -154,14 +155,3 @@ class UPSNet(PanopticTwoStageDetector):
                 )
                 for sem_logits, mask, box, label in zip(state.sem_logits, masks, boxes, labels, strict=True)
             ]
-
-
-def _truth(sample: DetDataSample) -> tuple[PanopticSegmentation, Tensor]:
-    if "gt_panoptic" not in sample or "segment_ids" not in sample.gt_instances:
-        msg = (
-            "Expected training samples to have `gt_panoptic`, and `segment_ids` in `gt_instances`, got "
-            f"{sample.keys()} and {sample.gt_instances.keys()}. End the training pipeline with "
-            "panoptic_data.PackPanopticInputs."
-        )
-        raise ValueError(msg)
-    return sample.gt_panoptic, sample.gt_instances.segment_ids

@@ -1,0 +1,96 @@
+"""The dense-affinity network: arXiv:2001.04982, over mask_rcnn_r50.py. Class counts are the leaf's.
+
+`dense_affinity` is what all models of Table 1 share; a leaf adds the entries of its row: `affinity`, `mask_free`,
+`argmax` or `heuristic`, and
+`hinge`. Loss weights are those of Cityscapes; what differs on COCO is in its leaves.
+"""
+
+from panoptic_heads.common import ConfidenceFusion, DeformableSemanticHead
+from panoptic_heads.dense_affinity import (
+    AffinityFusion,
+    AffinityHead,
+    DenseAffinity,
+    DynamicPotential,
+    LovaszHingeMaskLoss,
+    PanopticMatchingLoss,
+    SqueezeExcitationFPN,
+)
+
+detection = 0.25  # weight of each loss of RPN, box head and mask head (section 4, Cityscapes)
+
+dense_affinity = dict(
+    type=DenseAffinity,
+    min_iou=0.5,  # t, section 3.5
+    # Batch norm as Mask R-CNN's: "kept unchanged" (section B)
+    neck=dict(type=SqueezeExcitationFPN, reduction=16),  # section 3.1; not printed: SENet's default
+    rpn_head=dict(loss_cls=dict(loss_weight=detection), loss_bbox=dict(loss_weight=detection)),
+    roi_head=dict(
+        bbox_head=dict(loss_cls=dict(loss_weight=detection), loss_bbox=dict(loss_weight=detection))
+    ),
+    semantic_head=dict(
+        type=DeformableSemanticHead,
+        num_things_classes=0,  # the leaf's
+        num_stuff_classes=0,  # the leaf's
+        in_channels=256,
+        feat_channels=128,  # UPSNet's code, like the next two
+        num_levels=4,  # P2-P5
+        num_convs=2,
+        num_groups=32,  # section A.1: group normalisation; not printed: its default
+        # the leaf's loss: cross entropy (section A.1), on Cityscapes Lovasz-Softmax (section B)
+    ),
+    potential=dict(
+        type=DynamicPotential,
+        num_things=0,  # the leaf's
+        form="product",  # variant B (section A.3, Cityscapes)
+        truth=False,  # section A.4
+        # not printed: Mask R-CNN's filter
+        score_thr=0.05,
+        nms=dict(type="nms", iou_threshold=0.5),
+        max_per_img=100,
+    ),
+)
+
+# Section A.2: in the place of the mask head's binary cross entropy, whose entries it does not have. A leaf with a
+# mask head says: model["roi_head"]["mask_head"]["loss_mask"] = hinge
+hinge = dict(type=LovaszHingeMaskLoss, loss_weight=detection)
+
+affinity = dict(  # models B and D
+    affinity_head=dict(
+        type=AffinityHead,  # section 3.4.2: the architecture of the semantic head
+        in_channels=256,
+        feat_channels=128,
+        num_levels=4,
+        num_convs=2,
+        num_groups=32,
+        channels=128,  # C
+        initial_gamma=0.0,  # ours, as the mean over the pixels: P begins as the potential
+    ),
+    # Section 4: weight 1. Tau is ours: P is at most 2, and with the paper's literal 1 the softmax of a hundred
+    # channels is never sure.
+    panoptic_loss=dict(type=PanopticMatchingLoss, tau=10.0, learn_tau=False, loss_weight=1.0),
+)
+
+mask_free = dict(  # models A and B
+    roi_head=dict(mask_roi_extractor=None, mask_head=None),
+    potential=dict(form="mask_free"),
+    panoptic_fusion_head=dict(form="mask_free"),
+)
+
+argmax = dict(  # models A, B, C2 and D2
+    panoptic_fusion_head=dict(
+        type=AffinityFusion,
+        score_thr=0.5,  # section B, Cityscapes
+        form="product",
+        affinity=True,
+        stuff_area_limit=2048,  # not printed: UPSNet's on Cityscapes
+    )
+)
+
+heuristic = dict(  # models C1 and D1
+    panoptic_fusion_head=dict(
+        type=ConfidenceFusion,  # the paper's [14], arXiv:1801.00868; its numbers are not printed: panopticapi's
+        score_thr=0.5,
+        mask_overlap=0.5,
+        stuff_area_limit=2048,  # as above
+    )
+)
