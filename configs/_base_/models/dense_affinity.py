@@ -1,9 +1,10 @@
 """The dense-affinity network: arXiv:2001.04982, over mask_rcnn_r50.py. Class counts are the leaf's.
 
-`dense_affinity` is what all models of Table 1 share; a leaf adds the entries of its row: `affinity`, `mask_free`,
-`argmax` or `heuristic`, and
-`hinge`. Loss weights are those of Cityscapes; what differs on COCO is in its leaves.
+`dense_affinity` is model D2 of Table 1; leaves of other models take parts away. Loss weights are those of
+Cityscapes; what differs on COCO is in its leaves.
 """
+
+from mmcv.ops import nms
 
 from panoptic_heads.common import ConfidenceFusion, DeformableSemanticHead
 from panoptic_heads.dense_affinity import (
@@ -20,14 +21,13 @@ detection = 0.25  # weight of each loss of RPN, box head and mask head (section 
 
 dense_affinity = dict(
     type=DenseAffinity,
-    min_iou=0.5,  # t, section 3.5
     # Batch norm as Mask R-CNN's: "kept unchanged" (section B)
     neck=dict(type=SqueezeExcitationFPN, reduction=16),  # section 3.1; not printed: SENet's default
     rpn_head=dict(loss_cls=dict(loss_weight=detection), loss_bbox=dict(loss_weight=detection)),
     roi_head=dict(
         bbox_head=dict(loss_cls=dict(loss_weight=detection), loss_bbox=dict(loss_weight=detection))
     ),
-    semantic_head=dict(
+    semantic_head=dict(  # the leaf's loss: cross entropy (section A.1), on Cityscapes Lovasz-Softmax (B)
         type=DeformableSemanticHead,
         num_things_classes=0,  # the leaf's
         num_stuff_classes=0,  # the leaf's
@@ -36,7 +36,6 @@ dense_affinity = dict(
         num_levels=4,  # P2-P5
         num_convs=2,
         num_groups=32,  # section A.1: group normalisation; not printed: its default
-        # the leaf's loss: cross entropy (section A.1), on Cityscapes Lovasz-Softmax (section B)
     ),
     potential=dict(
         type=DynamicPotential,
@@ -45,16 +44,9 @@ dense_affinity = dict(
         truth=False,  # section A.4
         # not printed: Mask R-CNN's filter
         score_thr=0.05,
-        nms=dict(type="nms", iou_threshold=0.5),
+        nms=dict(type=nms, iou_threshold=0.5),
         max_per_img=100,
     ),
-)
-
-# Section A.2: in the place of the mask head's binary cross entropy, whose entries it does not have. A leaf with a
-# mask head says: model["roi_head"]["mask_head"]["loss_mask"] = hinge
-hinge = dict(type=LovaszHingeMaskLoss, loss_weight=detection)
-
-affinity = dict(  # models B and D
     affinity_head=dict(
         type=AffinityHead,  # section 3.4.2: the architecture of the semantic head
         in_channels=256,
@@ -65,10 +57,22 @@ affinity = dict(  # models B and D
         channels=128,  # C
         initial_gamma=0.0,  # ours, as the mean over the pixels: P begins as the potential
     ),
-    # Section 4: weight 1. Tau is ours: P is at most 2, and with the paper's literal 1 the softmax of a hundred
+    # Section 4: weight 1. Tau is ours: P is at most 2 at first, and with the literal 1 the softmax of a hundred
     # channels is never sure.
     panoptic_loss=dict(type=PanopticMatchingLoss, tau=10.0, learn_tau=False, loss_weight=1.0),
+    min_iou=0.5,  # t, section 3.5
+    panoptic_fusion_head=dict(
+        type=AffinityFusion,
+        score_thr=0.5,  # section B, Cityscapes
+        form="product",
+        affinity=True,
+        stuff_area_limit=2048,  # not printed: UPSNet's on Cityscapes
+    ),
 )
+
+# Section A.2: in the place of the mask head's binary cross entropy, whose entries it does not have. A leaf with
+# a mask head says: model["roi_head"]["mask_head"]["loss_mask"] = hinge
+hinge = dict(type=LovaszHingeMaskLoss, loss_weight=detection)
 
 mask_free = dict(  # models A and B
     roi_head=dict(mask_roi_extractor=None, mask_head=None),
@@ -76,21 +80,10 @@ mask_free = dict(  # models A and B
     panoptic_fusion_head=dict(form="mask_free"),
 )
 
-argmax = dict(  # models A, B, C2 and D2
-    panoptic_fusion_head=dict(
-        type=AffinityFusion,
-        score_thr=0.5,  # section B, Cityscapes
-        form="product",
-        affinity=True,
-        stuff_area_limit=2048,  # not printed: UPSNet's on Cityscapes
-    )
-)
-
-heuristic = dict(  # models C1 and D1
-    panoptic_fusion_head=dict(
-        type=ConfidenceFusion,  # the paper's [14], arXiv:1801.00868; its numbers are not printed: panopticapi's
-        score_thr=0.5,
-        mask_overlap=0.5,
-        stuff_area_limit=2048,  # as above
-    )
+# Models C1 and D1: model["panoptic_fusion_head"] = heuristic
+heuristic = dict(
+    type=ConfidenceFusion,  # the paper's [14], arXiv:1801.00868, by panopticapi's numbers, like the next two
+    score_thr=0.5,
+    mask_overlap=0.5,
+    stuff_area_limit=2048,  # as above
 )
