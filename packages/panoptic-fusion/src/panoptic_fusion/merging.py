@@ -238,8 +238,10 @@ def _collapsed_labels(raw: RawOutputs) -> Tensor:
 def _flip_masks(masks: BoxMasks, width: int) -> BoxMasks:
     """Mirror masks in an image of a width."""
     x0, y0, x1, y1 = masks.boxes.unbind(dim=1)
-    if masks.mask_logits is not None:
+    if masks.whole_crops is None:
         boxes = torch.stack([width - x1, y0, width - x0, y1], dim=1)
+        if masks.mask_logits is None:
+            return BoxMasks.from_boxes(boxes)
         return BoxMasks.from_logits(masks.mask_logits.flip(-1), boxes)
     windows = torch.from_numpy(masks.host_boxes.copy())
     windows[:, [0, 2]] = width - windows[:, [2, 0]]

@@ -38,7 +38,8 @@ class RawOutputs:
         num_classes: Number of all classes ``C``; stuff labels are ``[T, C)``.
         sem_logits: ``(C, H, W)`` before the softmax, things first (fewer channels: a collapsed head).
         sem_seg: ``(H, W)`` integer label map.
-        masks: The ``N`` instance masks with their boxes.
+        masks: The ``N`` instance masks with their boxes; of a network without mask head the boxes alone
+            (`BoxMasks.from_boxes`).
         labels: ``(N,)`` int64 thing ids.
         scores: ``(N,)`` float32 in [0, 1].
         ranking: ``(T, H, W)`` logits of the spatial ranking map.
@@ -144,6 +145,8 @@ class RawOutputs:
             if self.masks.mask_logits is not None:
                 _put(arrays, "mask_logits", self.masks.mask_logits)
                 _put(arrays, "boxes", self.masks.boxes)
+            elif not self.masks.has_masks:
+                _put(arrays, "boxes", self.masks.boxes)
             else:
                 crops = [crop.cpu().numpy().reshape(-1) for crop in self.masks.whole_crops or ()]
                 arrays["windows"] = self.masks.host_boxes.astype(np.int64)
@@ -177,6 +180,8 @@ class RawOutputs:
         parts: dict[str, Any] = {name: _get(arrays, name) for name in _TENSORS if name in arrays}
         if "mask_logits" in arrays:
             parts["masks"] = BoxMasks.from_logits(_get(arrays, "mask_logits"), _get(arrays, "boxes"))
+        elif "boxes" in arrays:
+            parts["masks"] = BoxMasks.from_boxes(_get(arrays, "boxes"))
         elif "windows" in arrays:
             windows = arrays["windows"]
             shapes = np.stack([windows[:, 3] - windows[:, 1], windows[:, 2] - windows[:, 0]], axis=1)

@@ -61,8 +61,8 @@ def fuse_by_affinity(
     Where the result is larger than `sem_logits` it keeps one small map a channel; else some rows of each.
 
     Args:
-        masks: ``N`` instance masks in pixels of the result, or ``(N, H, W)`` bool. Without a mask head
-            (``form="mask_free"``) only their boxes count.
+        masks: ``N`` instance masks in pixels of the result, or ``(N, H, W)`` bool. With ``form="mask_free"``
+            only their boxes count: `BoxMasks.from_boxes` of a network without mask head will do.
         labels: ``(N,)`` integer thing ids in ``[0, num_things)``.
         scores: ``(N,)`` floats.
         sem_logits: ``(C, h, w)`` floats before the softmax, things first, then stuff; the paper's maps have a
@@ -112,6 +112,7 @@ def fuse_by_affinity(
         num_things=num_things,
         score_threshold=score_threshold,
         beside="sem_logits",
+        needs_masks=form != "mask_free",
     )
     order = [i for i in instances.order if instances.scores[i] > np.float32(score_threshold)]
     potential = _make_potential(instances, order, sem_logits, strides, num_things, form)

@@ -101,6 +101,11 @@ class AffinityFusion:
         self.stuff_area_limit = stuff_area_limit
         self.needs_sem_logits = True
 
+    @property
+    def needs_masks(self) -> bool:
+        """Without masks in its potential it reads boxes alone."""
+        return self.form != "mask_free"
+
     def __call__(self, raw: RawOutputs) -> PanopticSegmentation:
         """Fuse one image."""
         if raw.masks is None or raw.labels is None or raw.scores is None:

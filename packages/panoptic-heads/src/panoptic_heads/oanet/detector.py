@@ -59,7 +59,7 @@ class OANet(PanopticTwoStageDetector):
         gradient_balance: Mean absolute gradient of each branch at the backbone's last feature map (figure 5).
 
     Raises:
-        ValueError: If `sharing` is none of those above.
+        ValueError: If `sharing` is none of those above, or there is no mask head whose masks could be ranked.
     """
 
     def __init__(
@@ -85,6 +85,8 @@ class OANet(PanopticTwoStageDetector):
                     neck.update(num_outs=len(neck["in_channels"]), add_extra_convs=False)
                 self.stuff_neck = MMDET_MODELS.build(neck)
             self.ranking_head = None if ranking_head is None else MODELS.build(ranking_head)
+        if self.ranking_head is not None:
+            self.roi_head.check_mask_head("`ranking_head`")
         if ranking_score_thr is None:
             ranking_score_thr = getattr(self.panoptic_fusion_head, "score_thr", 0.0)
         self.ranking_score_thr = ranking_score_thr
@@ -148,7 +150,7 @@ class OANet(PanopticTwoStageDetector):
             msg = "Expected a stuff loss of a weight above 0 to measure its gradient, got 0."
             raise ValueError(msg)
         totals = {
-            "instance": sum(_total(losses[name]) for name in INSTANCE_LOSSES),
+            "instance": sum(_total(losses[name]) for name in INSTANCE_LOSSES if name in losses),
             "stuff": _total(losses[STUFF_LOSS]) / weight,
         }
         balance = {}

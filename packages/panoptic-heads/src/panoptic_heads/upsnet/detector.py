@@ -39,8 +39,8 @@ class UPSNet(PanopticTwoStageDetector):
         **kwargs: As in :class:`~panoptic_heads.common.detector.PanopticTwoStageDetector`.
 
     Raises:
-        ValueError: If a weight, a share or a choice is out of range, or the semantic head knows all things
-            as one class.
+        ValueError: If a weight, a share or a choice is out of range, or the panoptic loss has no mask head
+            or a semantic head that knows all things as one class.
     """
 
     def __init__(
@@ -66,6 +66,8 @@ class UPSNet(PanopticTwoStageDetector):
         if divide_by not in get_args(Divisor):
             msg = f"Expected `divide_by` to be one of {list(get_args(Divisor))}, got {divide_by!r}."
             raise ValueError(msg)
+        if panoptic_weight > 0:
+            self.roi_head.check_mask_head("`panoptic_weight` above 0")
         if self.semantic_head.collapse_things and panoptic_weight > 0:
             msg = (
                 "Expected a semantic head with a channel for each thing class, got `collapse_things=True`: "
