@@ -18,6 +18,7 @@ def main() -> int:
             json_path=arguments.json,
             raw=arguments.save_raw,
             raw_logits=arguments.save_logits,
+            truncate=arguments.truncate_boxes,
         )
     )
 

@@ -16,6 +16,7 @@ from typing import Any, Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
+from panoptic_core._boxes import box_iou
 from panoptic_fusion import PanopticSegmentation, RawOutputs, segment_boxes
 
 ORACLES = ("boxes", "classes", "semantics")
@@ -133,7 +134,7 @@ def true_classes(raw: RawOutputs, sample: Any) -> RawOutputs:
     boxes, classes = true_instances(truth)
     if not len(boxes) or not len(raw.labels):
         return raw
-    iou, best = _box_iou(raw.masks.boxes, boxes).max(dim=1)
+    iou, best = box_iou(raw.masks.boxes, boxes).max(dim=1)
     return replace(raw, labels=torch.where(iou >= _MIN_IOU, classes[best], raw.labels))
 
 
@@ -184,12 +185,3 @@ def _truth(raw: RawOutputs, sample: Any) -> PanopticSegmentation:
         raise OracleError(msg)
     moved: PanopticSegmentation = truth.to(raw.device)
     return moved
-
-
-def _box_iou(first: Tensor, second: Tensor) -> Tensor:
-    """Return the IoU of all pairs of boxes, ``(N, M)``; 0 for boxes without area."""
-    low = torch.maximum(first[:, None, :2], second[None, :, :2])
-    high = torch.minimum(first[:, None, 2:], second[None, :, 2:])
-    both = (high - low).clamp(min=0).prod(dim=2)
-    areas = [(boxes[:, 2:] - boxes[:, :2]).clamp(min=0).prod(dim=1) for boxes in (first, second)]
-    return both / (areas[0][:, None] + areas[1] - both).clamp(min=1e-6)

@@ -13,6 +13,7 @@ from panoptic_core.engine.config import ConfigError, RunOptions
 from panoptic_core.engine.config.options import AUTO
 from panoptic_core.engine.distributed import LAUNCHERS
 from panoptic_core.oracles import ORACLES, OracleError, parse_oracles
+from panoptic_core.truncation import TruncationError
 
 
 def train_parser() -> argparse.ArgumentParser:
@@ -70,6 +71,12 @@ def evaluation_parser() -> argparse.ArgumentParser:
         default=(),
         metavar="+".join(f"[{name}]" for name in ORACLES),
         help="take these parts from the ground truth, such as `boxes+classes` (docs/oracles.md)",
+    )
+    parser.add_argument(
+        "--truncate-boxes",
+        type=_fraction,
+        metavar="FRACTION",
+        help="cut so much off every box before the fusion, and measure what comes back (docs/oracles.md)",
     )
     return parser
 
@@ -132,7 +139,7 @@ def run_command(command: Callable[[], object]) -> int:
     """
     try:
         status = command()
-    except (ConfigError, CheckpointError, OracleError, FileNotFoundError) as error:
+    except (ConfigError, CheckpointError, OracleError, TruncationError, FileNotFoundError) as error:
         print(f"error: {error}", file=sys.stderr)  # noqa: T201
         return 2
     return status if isinstance(status, int) else 0
@@ -143,6 +150,14 @@ def _oracles(text: str) -> tuple[str, ...]:
         return parse_oracles(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def _fraction(text: str) -> float:
+    number = float(text)
+    if not 0 < number < 1:
+        msg = f"Expected a fraction between 0 and 1, such as 0.25, got {text}."
+        raise argparse.ArgumentTypeError(msg)
+    return number
 
 
 def _positive(text: str) -> int:

@@ -25,6 +25,7 @@ from panoptic_core.engine.values import write_values
 from panoptic_core.evaluation.raw_writer import RawOutputsWriter
 from panoptic_core.inference import load_model
 from panoptic_core.oracles import apply_oracles
+from panoptic_core.truncation import TruncateBoxes
 
 
 def train(options: RunOptions) -> PanopticRunner:
@@ -58,6 +59,7 @@ def evaluate(
     json_path: str | None = None,
     raw: str | None = None,
     raw_logits: bool = False,
+    truncate: float | None = None,
 ) -> dict[str, Any]:
     """Evaluate a checkpoint.
 
@@ -69,6 +71,7 @@ def evaluate(
         json_path: Write the values there; NaN becomes null.
         raw: Write what the network says before fusion into this folder, an npz file an image.
         raw_logits: With the class scores of all pixels, which some fusions need, and which are large.
+        truncate: Cut this fraction of every box before the fusion, see :mod:`panoptic_core.truncation`.
 
     Returns:
         The values by name.
@@ -76,14 +79,20 @@ def evaluate(
     Raises:
         ConfigError: If the config has mistakes; nothing was built then.
         OracleError: If the model cannot be tested with an oracle.
+        TruncationError: If the model has no boxes to truncate.
     """
     _leave_out_noise()
     cfg, _ = prepare_config(options, "test")
-    for folder, writer in ((out, "PanopticWriter"), (labels, "LabelWriter")):
-        if folder is not None:
-            evaluators = cfg.test_evaluator
-            evaluators = list(evaluators) if isinstance(evaluators, list | tuple) else [evaluators]
-            cfg.test_evaluator = [*evaluators, {"type": f"panoptic_core.{writer}", "out": folder}]
+    folders = ((out, "PanopticWriter"), (labels, "LabelWriter"))
+    added = [
+        {"type": f"panoptic_core.{writer}", "out": folder} for folder, writer in folders if folder is not None
+    ]
+    if truncate is not None:
+        added.append({"type": "panoptic_core.TruncationRecovery"})
+    if added:
+        evaluators = cfg.test_evaluator
+        evaluators = list(evaluators) if isinstance(evaluators, list | tuple) else [evaluators]
+        cfg.test_evaluator = [*evaluators, *added]
     hooks = [hook for hook in cfg.custom_hooks if "PredictionPicturesHook" not in str(hook.get("type"))]
     if pictures > 0:
         hooks.insert(0, {"type": "panoptic_core.PredictionPicturesHook", "num_images": pictures})
@@ -95,6 +104,8 @@ def evaluate(
             _join_ensemble(runner, options)
         if options.oracle:
             _apply_oracles(runner, options.oracle)
+        if truncate is not None:
+            _truncate_boxes(runner, truncate, str(options.config))
         if raw is not None:
             _keep_raw(runner.model, raw, logits=raw_logits, config=str(options.config))
         values = runner.test()
@@ -172,14 +183,26 @@ def _apply_oracles(runner: PanopticRunner, names: Sequence[str]) -> None:
 
 def _keep_raw(model: Any, folder: str, *, logits: bool, config: str) -> None:
     """Let a detector write its raw outputs; class scores only if asked for, or if its fusion reads them."""
-    detector = getattr(model, "module", model)
-    if not hasattr(detector, "raw_transforms"):
-        msg = (
-            f"--save-raw needs a detector with `raw_transforms`, got {type(detector).__name__}. Leave it out."
-        )
-        raise ConfigError(config, [msg])
+    detector = _with_raw_transforms(model, "--save-raw", config)
     detector.raw_transforms.append(RawOutputsWriter(folder))
     detector.keep_sem_logits = detector.keep_sem_logits or logits
+
+
+def _truncate_boxes(runner: PanopticRunner, fraction: float, config: str) -> None:
+    transform = TruncateBoxes(fraction)
+    _with_raw_transforms(runner.model, "--truncate-boxes", config).raw_transforms.append(transform)
+    runner.logger.warning(
+        f"Every box is cut by {100 * fraction:g} %. The values are no results of the model."
+    )
+
+
+def _with_raw_transforms(model: Any, option: str, config: str) -> Any:
+    """Return the detector itself, which must call transforms of its raw outputs."""
+    detector = getattr(model, "module", model)
+    if not hasattr(detector, "raw_transforms"):
+        msg = f"{option} needs a detector with `raw_transforms`, got {type(detector).__name__}. Leave it out."
+        raise ConfigError(config, [msg])
+    return detector
 
 
 def _leave_out_noise() -> None:
