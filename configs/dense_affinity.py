@@ -1,8 +1,8 @@
 # python tools/train.py configs/dense_affinity.py
 #
 # The dense-affinity network (arXiv:2001.04982), small, on generated scenes: it runs anywhere, from random
-# weights. Model D2 of Table 1: with masks, affinity and panoptic matching loss, by argmax; dense_affinity_*.py
-# are the others. The paper has no such row; configs/cityscapes/dense_affinity_r50.py and
+# weights. Model D2 of Table 1: with masks, affinity and panoptic matching loss, by argmax;
+# dense_affinity_*.py are the others. The paper has no such row; configs/cityscapes/dense_affinity_r50.py and
 # configs/coco/dense_affinity_r50.py are its recipes.
 from mmengine.config import read_base
 

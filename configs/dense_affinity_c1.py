@@ -1,7 +1,7 @@
 # python tools/train.py configs/dense_affinity_c1.py
 #
-# Model C1 of Table 1 (arXiv:2001.04982), small, on generated scenes: the network of dense_affinity_c2.py, fused
-# by confidence. Its weights are the same: tools/test.py takes a checkpoint of either.
+# Model C1 of Table 1 (arXiv:2001.04982), small, on generated scenes: the network of dense_affinity_c2.py,
+# fused by confidence. Its weights are the same: tools/test.py takes a checkpoint of either.
 from mmengine.config import read_base
 
 with read_base():

@@ -1,7 +1,7 @@
 # python tools/train.py configs/dense_affinity_c2.py
 #
-# Model C2 of Table 1 (arXiv:2001.04982), small, on generated scenes: masks, neither affinity nor panoptic loss;
-# the potential itself is the result.
+# Model C2 of Table 1 (arXiv:2001.04982), small, on generated scenes: masks, neither affinity nor panoptic
+# loss; the potential itself is the result.
 from mmengine.config import read_base
 
 with read_base():

@@ -57,8 +57,8 @@ dense_affinity = dict(
         channels=128,  # C
         initial_gamma=0.0,  # ours, as the mean over the pixels: P begins as the potential
     ),
-    # Section 4: weight 1. Tau is ours: P is at most 2 at first, and with the literal 1 the softmax of a hundred
-    # channels is never sure.
+    # Section 4: weight 1. Tau is ours: P is at most 2 at first, and with the literal 1 the softmax of a
+    # hundred channels is never sure.
     panoptic_loss=dict(type=PanopticMatchingLoss, tau=10.0, learn_tau=False, loss_weight=1.0),
     min_iou=0.5,  # t, section 3.5
     panoptic_fusion_head=dict(
@@ -70,9 +70,15 @@ dense_affinity = dict(
     ),
 )
 
-# Section A.2: in the place of the mask head's binary cross entropy, whose entries it does not have. A leaf with
-# a mask head says: model["roi_head"]["mask_head"]["loss_mask"] = hinge
+# Section A.2: in the place of the mask head's binary cross entropy, whose entries it does not have. A leaf
+# with a mask head says: model["roi_head"]["mask_head"]["loss_mask"] = hinge
 hinge = dict(type=LovaszHingeMaskLoss, loss_weight=detection)
+
+coco_weights = dict(  # section 4: 1 for detection, 0.1 for panoptic; the semantic loss is the leaf's
+    rpn_head=dict(loss_cls=dict(loss_weight=1.0), loss_bbox=dict(loss_weight=1.0)),
+    roi_head=dict(bbox_head=dict(loss_cls=dict(loss_weight=1.0), loss_bbox=dict(loss_weight=1.0))),
+    panoptic_loss=dict(loss_weight=0.1),
+)
 
 mask_free = dict(  # models A and B
     roi_head=dict(mask_roi_extractor=None, mask_head=None),

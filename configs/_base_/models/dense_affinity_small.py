@@ -1,4 +1,4 @@
-"""What the small dense-affinity network does otherwise than dense_affinity.py, beside small.py. Numbers: ours."""
+"""What the small dense-affinity network does otherwise than dense_affinity.py, after small.py. Ours."""
 
 dense_affinity_small = dict(
     semantic_head=dict(num_convs=1),  # half the time
