@@ -82,6 +82,15 @@ class DenseAffinity(PanopticTwoStageDetector):
                 f"got num_things={self.potential.num_things}."
             )
             raise ValueError(msg)
+        if not self.roi_head.with_mask and self.potential.form != "mask_free":
+            msg = (
+                f"Expected a RoI head with a mask head for a potential of form={self.potential.form!r}, got "
+                "none. Use 'mask_free'."
+            )
+            raise ValueError(msg)
+        if not 0 < self.min_iou <= 1:
+            msg = f"Expected `min_iou` in (0, 1], got {self.min_iou}. The paper's is 0.5."
+            raise ValueError(msg)
         if self.affinity_head is not None and self.panoptic_loss is None:
             msg = (
                 "Expected a `panoptic_loss` beside an `affinity_head`, got None: nothing else teaches the "
