@@ -1,6 +1,12 @@
 """Every way to make a panoptic map: exact, fast, on its own (NumPy and PyTorch only)."""
 
-from panoptic_fusion.affinity import apply_affinity, dynamic_potential, fuse_by_affinity
+from panoptic_fusion.affinity import (
+    AffinityMaps,
+    apply_affinity,
+    dynamic_potential,
+    fuse_by_affinity,
+    fuse_by_affinity_maps,
+)
 from panoptic_fusion.box_masks import BoxMasks
 from panoptic_fusion.centers import (
     Centers,
@@ -48,6 +54,7 @@ from panoptic_fusion.semantic import label_map_from_logits
 from panoptic_fusion.stuff import drop_small_stuff
 
 __all__ = [
+    "AffinityMaps",
     "BoxMasks",
     "CenterTargets",
     "Centers",
@@ -71,6 +78,7 @@ __all__ = [
     "find_centers",
     "flip_raw_outputs",
     "fuse_by_affinity",
+    "fuse_by_affinity_maps",
     "fuse_by_centers",
     "fuse_by_confidence",
     "fuse_by_mask_guidance",

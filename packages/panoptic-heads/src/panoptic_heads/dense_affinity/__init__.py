@@ -7,7 +7,7 @@ from panoptic_heads.dense_affinity.affinity_head import (
     valid_cells,
 )
 from panoptic_heads.dense_affinity.detector import DenseAffinity
-from panoptic_heads.dense_affinity.fusion import AffinityFusion, AffinityOutputs
+from panoptic_heads.dense_affinity.fusion import AffinityFusion, affinity_maps
 from panoptic_heads.dense_affinity.lovasz import (
     LovaszHingeMaskLoss,
     LovaszSoftmax,
@@ -31,7 +31,6 @@ __all__ = [
     "AffinityFeatures",
     "AffinityFusion",
     "AffinityHead",
-    "AffinityOutputs",
     "DenseAffinity",
     "Detections",
     "DynamicPotential",
@@ -42,6 +41,7 @@ __all__ = [
     "SegmentMatching",
     "SqueezeExcitationFPN",
     "affinity_at",
+    "affinity_maps",
     "lovasz_hinge",
     "lovasz_softmax",
     "lovasz_weights",

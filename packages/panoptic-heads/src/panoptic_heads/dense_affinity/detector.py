@@ -16,7 +16,7 @@ from panoptic_heads.common.panoptic_target import instance_segments, panoptic_tr
 from panoptic_heads.common.resize import Sizes
 from panoptic_heads.common.structures import NetworkOutput, TrainingState
 from panoptic_heads.dense_affinity.affinity_head import AffinityHead, valid_cells
-from panoptic_heads.dense_affinity.fusion import AffinityFusion, AffinityOutputs
+from panoptic_heads.dense_affinity.fusion import AffinityFusion, affinity_maps
 from panoptic_heads.dense_affinity.matching import SegmentMatching, match_segments
 from panoptic_heads.dense_affinity.panoptic_loss import PanopticMatchingLoss, matched_target
 from panoptic_heads.dense_affinity.potential import Detections, DynamicPotential
@@ -195,7 +195,7 @@ class DenseAffinity(PanopticTwoStageDetector):
         gamma = 0.0 if self.affinity_head is None else self.affinity_head.gamma.detach()
         for i, (output, own_sizes) in enumerate(zip(outputs, sizes, strict=True)):
             of_image = None if affinity is None else affinity.of_image(i)
-            output.raw = AffinityOutputs.extend(output.raw, sem_logits[i], own_sizes, of_image, gamma)
+            output.raw.affinity = affinity_maps(sem_logits[i], own_sizes, of_image, gamma)
 
     # --- the network alone
 
