@@ -6,7 +6,7 @@ from mmengine.config import read_base
 
 with read_base():
     from ._base_.datasets.generated import *
-    from ._base_.models.dense_affinity import dense_affinity, mask_free
+    from ._base_.models.dense_affinity import dense_affinity, full_detection, mask_free
     from ._base_.models.dense_affinity_small import dense_affinity_small
     from ._base_.models.mask_rcnn_r50 import *
     from ._base_.models.small import small
@@ -14,7 +14,8 @@ with read_base():
     from ._base_.schedules.quick import *
 
 model.update(dense_affinity)
+model.update(full_detection)  # from random weights: with a quarter boxes are not learnt in minutes
 model.update(small)
 model.update(dense_affinity_small)
 model.update(mask_free)
-del dense_affinity, dense_affinity_small, small, mask_free
+del dense_affinity, dense_affinity_small, full_detection, small, mask_free

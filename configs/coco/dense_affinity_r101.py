@@ -7,7 +7,7 @@ from mmengine.config import read_base
 
 with read_base():
     from .._base_.datasets.coco_panoptic import *
-    from .._base_.models.dense_affinity import coco_weights, dense_affinity, hinge
+    from .._base_.models.dense_affinity import dense_affinity, full_detection, hinge
     from .._base_.models.mask_rcnn_r50 import *
     from .._base_.runtime import *
     from .._base_.schedules.dense_affinity_coco_200k import *
@@ -20,7 +20,7 @@ work_dir = "work_dirs/coco_dense_affinity_r101"
 num_things, num_stuff = 80, 53
 
 model.update(dense_affinity)
-model.update(coco_weights)
+model.update(full_detection)
 model.update(
     backbone=dict(depth=101, init_cfg=dict(type=PretrainedInit, checkpoint="torchvision://resnet101")),
     roi_head=dict(bbox_head=dict(num_classes=num_things), mask_head=dict(num_classes=num_things)),
@@ -31,6 +31,7 @@ model.update(
         loss=dict(type=SemanticCrossEntropy, loss_weight=0.2),  # section A.1; its weight: section 4
     ),
     affinity_head=dict(num_convs=3),  # the same architecture
+    panoptic_loss=dict(loss_weight=0.1),  # section 4
     potential=dict(num_things=num_things, form="sum"),  # variant C (section A.3)
     panoptic_fusion_head=dict(
         score_thr=0.75,  # section B
@@ -42,4 +43,4 @@ model["roi_head"]["mask_head"]["loss_mask"] = dict(hinge, loss_weight=1.0)
 
 # Section B: short side 800, long side at most 1333, one scale
 train_dataloader["dataset"]["pipeline"][2].update(scale=[(1333, 800), (1333, 800)])
-del coco_weights, dense_affinity, hinge
+del dense_affinity, full_detection, hinge

@@ -74,10 +74,9 @@ dense_affinity = dict(
 # with a mask head says: model["roi_head"]["mask_head"]["loss_mask"] = hinge
 hinge = dict(type=LovaszHingeMaskLoss, loss_weight=detection)
 
-coco_weights = dict(  # section 4: 1 for detection, 0.1 for panoptic; the semantic loss is the leaf's
+full_detection = dict(  # weights of 1 for RPN and box head (section 4, COCO)
     rpn_head=dict(loss_cls=dict(loss_weight=1.0), loss_bbox=dict(loss_weight=1.0)),
     roi_head=dict(bbox_head=dict(loss_cls=dict(loss_weight=1.0), loss_bbox=dict(loss_weight=1.0))),
-    panoptic_loss=dict(loss_weight=0.1),
 )
 
 mask_free = dict(  # models A and B

@@ -46,6 +46,7 @@ from panoptic_fusion.panoptic_logits import (
     prune_masks,
     resolve_classes,
 )
+from panoptic_fusion.precision import full_precision
 from panoptic_fusion.ranking import fuse_by_ranking, ranking_scores
 from panoptic_fusion.raw_outputs import RawOutputs
 from panoptic_fusion.regions import connected_components, segment_boxes
@@ -77,6 +78,7 @@ __all__ = [
     "encode_centers",
     "find_centers",
     "flip_raw_outputs",
+    "full_precision",
     "fuse_by_affinity",
     "fuse_by_affinity_maps",
     "fuse_by_centers",

@@ -24,6 +24,7 @@ from panoptic_fusion.affinity.maps import AffinityMaps, read_features, read_stri
 from panoptic_fusion.affinity.potential import FORMS, Form, Potential
 from panoptic_fusion.affinity.revision import best_channels
 from panoptic_fusion.box_masks import BoxMasks
+from panoptic_fusion.precision import full_precision
 from panoptic_fusion.segmentation import PanopticSegmentation
 
 _VALUES_AT_ONCE = (1 << 15) - 1  # less than PyTorch gives to a second thread
@@ -121,7 +122,7 @@ def fuse_by_affinity(
         winners = torch.zeros(size, dtype=torch.int32, device=sem_logits.device)
         channel_labels, channel_scores = np.array([VOID]), np.zeros(1)
     else:
-        with torch.autocast(sem_logits.device.type, enabled=False):
+        with full_precision(sem_logits):
             winners = best_channels(potential, grid, features, gamma, size, strides)
     return segments_from_channels(
         winners, channel_labels, channel_scores, num_things=num_things, stuff_area_limit=stuff_area_limit

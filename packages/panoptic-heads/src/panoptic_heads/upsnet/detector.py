@@ -8,10 +8,9 @@ make it UPSNet beside this class are config: the deformable semantic head, the g
 from collections.abc import Sequence
 from typing import Any, get_args
 
-import torch
 from torch import Tensor
 
-from panoptic_fusion import BoxMasks, dense_panoptic_logits
+from panoptic_fusion import BoxMasks, dense_panoptic_logits, full_precision
 from panoptic_heads.common.detector import PanopticTwoStageDetector
 from panoptic_heads.common.panoptic_target import instance_segments, panoptic_truth
 from panoptic_heads.common.structures import TrainingState
@@ -146,7 +145,7 @@ class UPSNet(PanopticTwoStageDetector):
         masks = self.roi_head.mask_logits_in_boxes(state.features, boxes, labels)
         scale_x = state.sem_logits.shape[3] / state.input_size[1]
         scale_y = state.sem_logits.shape[2] / state.input_size[0]
-        with torch.autocast(state.sem_logits.device.type, enabled=False):
+        with full_precision(state.sem_logits):
             return [
                 dense_panoptic_logits(
                     sem_logits,
