@@ -143,9 +143,10 @@ def make_small_copy(
             )
 
 
-OVERFIT = {f"overfit_{method}": partial(overfit, method) for method in ("tascnet", "upsnet", "oanet")} | {
-    "overfit_panoptic_deeplab": partial(overfit_crops, "panoptic_deeplab")
-}
+OVERFIT = {
+    f"overfit_{method}": partial(overfit, method)
+    for method in ("tascnet", "upsnet", "oanet", "dense_affinity")
+} | {"overfit_panoptic_deeplab": partial(overfit_crops, "panoptic_deeplab")}
 STEPS: dict[str, Callable[[Path, Path], dict[str, float]]] = {
     **OVERFIT,
     "cityscapes": cityscapes,
