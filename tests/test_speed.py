@@ -13,7 +13,7 @@ import torch
 from mmengine.config import ConfigDict
 
 from panoptic_core.engine.config.loading import load_config
-from panoptic_fusion import RawOutputs
+from panoptic_fusion import AffinityMaps, RawOutputs
 from panoptic_heads.common import detector as two_stage
 from panoptic_heads.common import resize
 
@@ -95,6 +95,12 @@ def test_the_scene_says_what_the_model_says(stand_in: Any) -> None:
     said = RawOutputs((96, 128), 3, 7, sem_seg=torch.zeros(96, 128).long())
     stuff = stand_in.as_said(said, stuff_alone=True).sem_seg
     assert torch.equal(stuff, torch.where(is_thing, 3, stand_in.raw.sem_seg))
+    # On a grid of its own, cells of 4: the scene's class scores with the model's features.
+    phi = torch.rand(8, 24, 33)
+    maps = AffinityMaps(torch.zeros(7, 24, 33), phi, phi, gamma=0.5, stride=(4.0, 4.0))
+    own = stand_in.as_said(RawOutputs((96, 128), 3, 7, affinity=maps)).affinity
+    assert own.phi0 is phi
+    assert torch.equal(own.sem_logits[:, :, :32], stand_in.raw.sem_logits[:, 2::4, 2::4])
     assert stand_in.raw.masks is not None  # the scene itself is left alone
 
 

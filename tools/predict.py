@@ -11,7 +11,12 @@ def main() -> int:
     arguments = prediction_parser().parse_args()
     return run_command(
         lambda: predict(
-            arguments.config, arguments.checkpoint, arguments.images, arguments.out, arguments.device
+            arguments.config,
+            arguments.checkpoint,
+            arguments.images,
+            arguments.out,
+            arguments.device,
+            [(x, y) for x, y in arguments.affinity_at],
         )
     )
 

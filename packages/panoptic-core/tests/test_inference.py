@@ -12,7 +12,7 @@ from PIL import Image
 from panoptic_core.engine.checkpoint import CheckpointError, UnsafeCheckpointError
 from panoptic_core.inference import load_model, predict
 from panoptic_core.testing import tiny_scene
-from panoptic_fusion import PanopticSegmentation
+from panoptic_fusion import PanopticSegmentation, RawOutputs
 
 
 @MODELS.register_module(name="InferenceToyModel", force=True)
@@ -94,6 +94,28 @@ def test_a_file_and_an_array_give_the_same(
 
 def test_a_folder_stands_for_its_newest_checkpoint(config: Path, checkpoint: Callable[..., Path]) -> None:
     assert load_model(config, checkpoint().parent, "cpu").network.threshold == 100
+
+
+def test_what_the_network_said_before_fusion(
+    config: Path, checkpoint: Callable[..., Path], red_left: Path
+) -> None:
+    model = load_model(config, checkpoint(), "cpu")
+    network: Any = model.network
+    assert predict(model, red_left, keep_raw=True).raw is None  # it lets nobody see it
+    said, step = RawOutputs((32, 48), 1, 5), network.test_step
+
+    def test_step(batch: Any) -> Any:
+        for transform in network.raw_transforms:
+            assert transform(said, None) is said
+        return step(batch)
+
+    network.raw_transforms, network.test_step = [], test_step
+    assert predict(model, red_left, keep_raw=True).raw is said
+    assert predict(model, red_left).raw is None
+    network.test_step = lambda batch: 1 / 0
+    with pytest.raises(ZeroDivisionError):
+        predict(model, red_left, keep_raw=True)
+    assert network.raw_transforms == []
 
 
 def test_an_image_in_memory_must_be_rgb(config: Path, checkpoint: Callable[..., Path]) -> None:

@@ -6,7 +6,14 @@ import torch
 
 from panoptic_core.categories import Category, CategoryTable
 from panoptic_core.testing import tiny_scene
-from panoptic_core.visualization import comparison, draw_legend, draw_names, mismatch, overlay
+from panoptic_core.visualization import (
+    comparison,
+    draw_affinity,
+    draw_legend,
+    draw_names,
+    mismatch,
+    overlay,
+)
 from panoptic_fusion import PanopticSegmentation
 
 TABLE = CategoryTable("two", (Category(1, "cat", True, (200, 0, 0)), Category(2, "wall", False, (0, 100, 0))))
@@ -83,3 +90,28 @@ def test_errors() -> None:
         overlay(scene.image, scene.segmentation, scene.table.palette, opacity=2)
     with pytest.raises(ValueError, match=r"\(H, W, 3\) uint8 RGB, got \(32, 48\) uint8"):
         overlay(scene.image[..., 0], scene.segmentation, scene.table.palette)
+
+
+def test_affinity_by_hand() -> None:
+    image = np.full((1, 20, 3), 100, dtype=np.uint8)
+    affinity = np.zeros((1, 20))
+    affinity[0, 0], affinity[0, 1], affinity[0, 19] = 4, -1, -4
+    # Opacity 0.9 sqrt(|a| / 4): 0.9 of yellow over grey 45; of -1/4 0.45 of 3/4 dark and 1/4 light blue.
+    drawn = draw_affinity(image, affinity, 10, 0)[0]
+    assert drawn[0].tolist() == [round(4.5 + 0.9 * value) for value in (255, 240, 60)]
+    blue = (15, 60, 0.75 * 150 + 0.25 * 255)
+    assert drawn[1].tolist() == [round(0.55 * 45 + 0.45 * value) for value in blue]
+    assert drawn[19].tolist() == [round(4.5 + 0.9 * value) for value in (60, 240, 255)]
+    # The pixel itself shows through the cross: neither gives nor takes.
+    assert drawn[9:12].tolist() == [[255] * 3, [45] * 3, [255] * 3]
+    assert draw_affinity(image, 0 * affinity, 10, 0)[0, :5].tolist() == [[45] * 3] * 5
+
+
+@pytest.mark.parametrize(("x", "y"), [(0, 0), (39, 29), (20, 0), (20, 15)])
+def test_a_cross_at_every_place(x: int, y: int) -> None:
+    drawn = draw_affinity(np.full((30, 40, 3), 200, dtype=np.uint8), np.zeros((30, 40)), x, y)
+    assert (drawn == 255).any()
+    assert (drawn == 0).any()
+    assert drawn[y, x].tolist() == [90] * 3
+    with pytest.raises(ValueError, match=r"`affinity` of the image's size, \(30, 40\), got \(40, 30\)"):
+        draw_affinity(np.zeros((30, 40, 3), dtype=np.uint8), np.zeros((40, 30)), 0, 0)

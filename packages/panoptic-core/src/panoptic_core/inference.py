@@ -6,7 +6,8 @@ weights, class names and colours, as plain data.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,7 @@ from panoptic_core.engine.checkpoint import (
     match_weights,
     state_dict_of,
 )
-from panoptic_fusion import PanopticSegmentation
+from panoptic_fusion import PanopticSegmentation, RawOutputs
 
 
 @dataclass(frozen=True)
@@ -54,10 +55,12 @@ class Prediction:
     Attributes:
         segmentation: The panoptic map at the image's size, on the CPU.
         sample: All of the model's outputs: instances, semantic map, whatever it has.
+        raw: What the network said before fusion; None: it was not asked for.
     """
 
     segmentation: PanopticSegmentation
     sample: Any
+    raw: RawOutputs | None = None
 
 
 def load_model(
@@ -94,12 +97,16 @@ def load_model(
 
 
 @torch.no_grad()
-def predict(model: PanopticModel, image: str | Path | NDArray[np.uint8]) -> Prediction:
+def predict(
+    model: PanopticModel, image: str | Path | NDArray[np.uint8], *, keep_raw: bool = False
+) -> Prediction:
     """Predict one image.
 
     Args:
         model: From :func:`load_model`.
         image: A file, or ``(H, W, 3)`` uint8 RGB.
+        keep_raw: Return what the network said before fusion, too, where the model lets others see it
+            (``raw_transforms``).
 
     Raises:
         ValueError: If the array has another shape or type.
@@ -116,8 +123,29 @@ def predict(model: PanopticModel, image: str | Path | NDArray[np.uint8]) -> Pred
     else:
         results = {"img_path": str(image), "file_name": Path(image).name, "img_id": Path(image).stem}
     batch = pseudo_collate([model.pipeline(results)])
-    (sample,) = model.network.test_step(batch)  # type: ignore[operator]
-    return Prediction(sample.pred_panoptic.cpu(), sample)
+    with _listening(model.network, active=keep_raw) as heard:
+        (sample,) = model.network.test_step(batch)  # type: ignore[operator]
+    return Prediction(sample.pred_panoptic.cpu(), sample, heard[0] if heard else None)
+
+
+@contextmanager
+def _listening(network: Any, *, active: bool) -> Iterator[list[RawOutputs]]:
+    """Yield a list that fills with the raw outputs that a detector fuses meanwhile."""
+    heard: list[RawOutputs] = []
+
+    def listen(raw: RawOutputs, sample: Any) -> RawOutputs:
+        heard.append(raw)
+        return raw
+
+    transforms = getattr(network, "raw_transforms", None)
+    if not active or not isinstance(transforms, list):
+        yield heard
+        return
+    transforms.append(listen)
+    try:
+        yield heard
+    finally:
+        transforms.remove(listen)
 
 
 def _test_transforms(cfg: Config) -> list[Any]:

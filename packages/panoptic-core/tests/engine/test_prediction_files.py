@@ -27,7 +27,7 @@ def model(monkeypatch: pytest.MonkeyPatch) -> PanopticModel:
     """Return a model that sees the tiny scene in every picture."""
     scene = tiny_scene()
     monkeypatch.setattr(
-        "panoptic_core.engine.prediction_files.predict", lambda *_: Prediction(scene.segmentation, None)
+        "panoptic_core.engine.prediction_files.predict", lambda *_, **__: Prediction(scene.segmentation, None)
     )
     return PanopticModel(torch.nn.Identity(), scene.table, lambda results: results)
 

@@ -2,6 +2,7 @@
 
 from panoptic_fusion.affinity import (
     AffinityMaps,
+    affinity_of_cell,
     apply_affinity,
     dynamic_potential,
     fuse_by_affinity,
@@ -63,6 +64,7 @@ __all__ = [
     "RawOutputs",
     "Segment",
     "Votes",
+    "affinity_of_cell",
     "apply_affinity",
     "argmax_panoptic_logits",
     "average_centers",

@@ -76,3 +76,38 @@ def test_fusion_is_that_of_the_parts(scene: Callable, affinity: bool) -> None:
         one.masks, one.labels, one.scores, maps, affinity=affinity, stuff_area_limit=9999, **options
     )
     assert limited.is_thing.all()
+
+
+def test_affinity_of_a_pixel_by_hand() -> None:
+    # Columns of 2 pixels: cells 0 and 1 give 1 and 3 to cell 0 (phi0 1) and nothing to cell 1 (phi0 0); the
+    # third cell's centre, 5, lies beyond the 4 pixels: padding, whatever it says.
+    maps = AffinityMaps(
+        torch.zeros(2, 1, 3),
+        torch.tensor([[[1.0, 0, 9]]]),
+        torch.tensor([[[1.0, 3, 99]]]),
+        gamma=torch.tensor(-0.5),
+        stride=(1.0, 2.0),
+    )
+    # Pixel centres 0.5, 1.5, 2.5, 3.5; cells' centres 1 and 3: 1, 1.5, 2.5, 3 times gamma.
+    for x in (0, 1):
+        assert maps.affinity_at(x, 0, (1, 4)).tolist() == [[-0.5, -0.75, -1.25, -1.5]]
+    for x in (2, 3):
+        assert maps.affinity_at(x, 0, (1, 4)).abs().tolist() == [[0.0] * 4]
+    for x, y in ((4, 0), (0, 1), (-1, 0)):
+        with pytest.raises(ValueError, match=rf"4 columns and 1 rows, got x = {x}, y = {y}"):
+            maps.affinity_at(x, y, (1, 4))
+    with pytest.raises(ValueError, match="with `phi0` and `phi1`, got none"):
+        maps.without_affinity().affinity_at(0, 0, (1, 4))
+
+
+def test_a_pixel_of_an_image_in_cells_of_its_own() -> None:
+    maps = make()
+    assert isinstance(maps.gamma, torch.Tensor)
+    explicit = maps.gamma * torch.einsum("cyx,cvu->yxvu", maps.phi0, maps.phi1)
+    for y, x in ((0, 0), (1, 3), (2, 2)):
+        torch.testing.assert_close(maps.affinity_at(x, y, GRID), explicit[y, x])
+    half = make(phi0=maps.phi0.bfloat16(), phi1=maps.phi1.bfloat16())
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found = half.affinity_at(3, 1, GRID)
+    assert found.dtype == torch.float32
+    torch.testing.assert_close(found, explicit[1, 3], rtol=0.02, atol=0.02)

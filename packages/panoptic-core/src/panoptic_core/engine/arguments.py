@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from mmengine.config import DictAction
 
+from panoptic_core.engine.affinity_pictures import AffinityPictureError
 from panoptic_core.engine.checkpoint import CheckpointError
 from panoptic_core.engine.config import ConfigError, RunOptions
 from panoptic_core.engine.config.options import AUTO
@@ -92,6 +93,15 @@ def prediction_parser() -> argparse.ArgumentParser:
     parser.add_argument("images", help="an image, or a folder of images")
     parser.add_argument("--out", metavar="FOLDER", default="predictions", help="default: predictions")
     parser.add_argument("--device", help="default: a GPU if there is one")
+    parser.add_argument(
+        "--affinity-at",
+        nargs=2,
+        type=int,
+        action="append",
+        default=[],
+        metavar=("X", "Y"),
+        help="also draw how much every pixel gives to this one (dense affinity); may be given several times",
+    )
     return parser
 
 
@@ -139,7 +149,14 @@ def run_command(command: Callable[[], object]) -> int:
     """
     try:
         status = command()
-    except (ConfigError, CheckpointError, OracleError, TruncationError, FileNotFoundError) as error:
+    except (
+        AffinityPictureError,
+        CheckpointError,
+        ConfigError,
+        FileNotFoundError,
+        OracleError,
+        TruncationError,
+    ) as error:
         print(f"error: {error}", file=sys.stderr)  # noqa: T201
         return 2
     return status if isinstance(status, int) else 0

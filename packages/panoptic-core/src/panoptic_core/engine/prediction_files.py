@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from PIL import Image
 
+from panoptic_core.engine.affinity_pictures import write_affinity_picture
 from panoptic_core.engine.images import UnreadableImageError, read_rgb, write_picture
 from panoptic_core.files import atomic_path, make_annotation, write_panoptic_png
 from panoptic_core.inference import PanopticModel, predict
 from panoptic_core.visualization import comparison
 
-_OUR_OWN = ("_picture.png", "_panoptic.png")
+_OUR_OWN = ("_picture.png", "_panoptic.png", "_affinity.png")
 
 
 def find_images(place: str | Path) -> list[Path]:
@@ -43,7 +44,11 @@ def find_images(place: str | Path) -> list[Path]:
 
 
 def predict_files(
-    model: PanopticModel, place: str | Path, out: str | Path, report: Callable[[str], None]
+    model: PanopticModel,
+    place: str | Path,
+    out: str | Path,
+    report: Callable[[str], None],
+    affinity_at: Sequence[tuple[int, int]] = (),
 ) -> list[str]:
     """Predict images; write ``NAME_picture.png``, ``NAME_panoptic.png`` and ``NAME.json`` of each.
 
@@ -55,9 +60,14 @@ def predict_files(
         place: An image or a folder.
         out: The folder to write to.
         report: Called with a line for each image.
+        affinity_at: Pixels, x and y each; of each one ``NAME_X_Y_affinity.png`` is written, too: how much
+            every pixel gives to it.
 
     Returns:
         What could not be read, a sentence each; these images are left out.
+
+    Raises:
+        AffinityPictureError: If there is no affinity of such a pixel.
     """
     images = find_images(place)
     root = Path(place).expanduser()
@@ -66,7 +76,7 @@ def predict_files(
         _with_names(images, root if root.is_dir() else root.parent), start=1
     ):
         try:
-            count = _predict_one(model, path, Path(out, name))
+            count = _predict_one(model, path, Path(out, name), affinity_at)
         except UnreadableImageError as error:
             unreadable.append(str(error))
             report(f"{number}/{len(images)}  left out: {error}")
@@ -75,10 +85,16 @@ def predict_files(
     return unreadable
 
 
-def _predict_one(model: PanopticModel, path: Path, target: Path) -> int:
+def _predict_one(
+    model: PanopticModel, path: Path, target: Path, affinity_at: Sequence[tuple[int, int]]
+) -> int:
     read_rgb(path)  # to the end: decoders of pipelines fill what is missing with grey
-    segmentation = predict(model, path).segmentation
+    prediction = predict(model, path, keep_raw=bool(affinity_at))
+    segmentation = prediction.segmentation
     image = read_rgb(path, segmentation.shape)
+    for x, y in affinity_at:  # first: where there is no affinity nothing is written
+        place = target.with_name(f"{target.name}_{x}_{y}_affinity.png")
+        write_affinity_picture(place, image, prediction, model.table, (x, y))
     panoptic = target.with_name(f"{target.name}_panoptic.png")
     annotation, ids = make_annotation(path.stem, panoptic.name, segmentation, model.table, with_scores=True)
     content: dict[str, Any] = {

@@ -15,11 +15,12 @@ from mmengine.registry import MODELS, DefaultScope
 
 from panoptic_core.categories import CategoryTable
 from panoptic_core.complexity import Complexity, measure
+from panoptic_core.engine.affinity_pictures import check_points
 from panoptic_core.engine.config import ConfigError, RunOptions, prepare_config
 from panoptic_core.engine.config.loading import load_config
 from panoptic_core.engine.distributed import join_processes, leave_processes
 from panoptic_core.engine.ensembles import join_ensemble
-from panoptic_core.engine.prediction_files import predict_files
+from panoptic_core.engine.prediction_files import find_images, predict_files
 from panoptic_core.engine.runner import PanopticRunner
 from panoptic_core.engine.values import write_values
 from panoptic_core.evaluation.raw_writer import RawOutputsWriter
@@ -116,15 +117,34 @@ def evaluate(
     return values
 
 
-def predict(config: str, checkpoint: str, images: str, out: str, device: str | None = None) -> int:
+def predict(
+    config: str,
+    checkpoint: str,
+    images: str,
+    out: str,
+    device: str | None = None,
+    affinity_at: Sequence[tuple[int, int]] = (),
+) -> int:
     """Predict an image or a folder and say what was done.
+
+    Args:
+        config: The config file.
+        checkpoint: Its weights.
+        images: An image or a folder.
+        out: The folder to write to.
+        device: By default a GPU if there is one.
+        affinity_at: Pixels, x and y each, whose affinity is drawn.
 
     Returns:
         0, or 1 if an image could not be read; those are named at the end.
+
+    Raises:
+        AffinityPictureError: If there is no affinity of such a pixel.
     """
     _leave_out_noise()
+    check_points(find_images(images), affinity_at)  # before a network is loaded
     model = load_model(config, checkpoint, device)
-    unreadable = predict_files(model, images, out, print)
+    unreadable = predict_files(model, images, out, print, affinity_at)
     print(f"Pictures, PNG maps and JSON files: `{out}`.")  # noqa: T201
     for sentence in unreadable:
         print(f"error: {sentence}", file=sys.stderr)  # noqa: T201

@@ -65,6 +65,34 @@ def apply_affinity(
         return torch.addmm(psi, gamma * gathered.T, phi0.to(dtype).flatten(1)).view(potential.shape)
 
 
+def affinity_of_cell(
+    phi0: Tensor, phi1: Tensor, row: int, column: int, gamma: float | Tensor = 1.0
+) -> Tensor:
+    """Return how much each cell gives to one cell, ``(H, W)``: what the paper's figures 6 and I show.
+
+    Args:
+        phi0: ``(C, H, W)``, see `apply_affinity`.
+        phi1: ``(C, H, W)``.
+        row: Of the cell that gathers.
+        column: Of the cell that gathers.
+        gamma: Where it is negative, cells take from each other.
+
+    Returns:
+        Float32 (float64 if the features are), under autocast, too.
+
+    Raises:
+        ValueError: If there is no such cell.
+    """
+    height, width = phi0.shape[1:]
+    if not (0 <= row < height and 0 <= column < width):
+        msg = f"Expected a cell inside of ({height}, {width}), got row {row}, column {column}."
+        raise ValueError(msg)
+    dtype = torch.float64 if phi0.dtype == torch.float64 else torch.float32
+    with torch.autocast(phi0.device.type, enabled=False):
+        gathering = phi0[:, row, column].to(dtype)
+        return gamma * (gathering @ phi1.to(dtype).flatten(1)).view(height, width)
+
+
 def gather(psi: Tensor, phi1: Tensor, valid: Tensor | None) -> Tensor:
     """Return the mean of ``phi1 Psi^T`` over the valid pixels, ``(C, K)``.
 

@@ -9,10 +9,11 @@ from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import torch
+import torch.nn.functional as F  # noqa: N812 (its usual name)
 from torch import Tensor
 
 from panoptic_fusion._checks import as_tensor, check_device, check_sem_logits, check_shape
-from panoptic_fusion.affinity.apply import check_features
+from panoptic_fusion.affinity.apply import affinity_of_cell, check_features
 
 _ROUNDING = 1e-9
 
@@ -106,6 +107,39 @@ class AffinityMaps:
             places.append(place.clamp(max=count - 1))
         read = pixels[..., places[0], :][..., places[1]]
         return read.masked_fill(~(known[0][:, None] & known[1]), outside)
+
+    def affinity_at(self, x: int, y: int, size: tuple[int, int]) -> Tensor:
+        """Return how much each pixel of an image gives to one, ``(H, W)`` float32, scaled by `gamma`.
+
+        It is that of the cell that holds the pixel, read bilinearly between the centres of cells that are not
+        padding. Below 0 a pixel takes.
+
+        Args:
+            x: Column of the pixel.
+            y: Row of the pixel.
+            size: ``(H, W)`` of the image.
+
+        Raises:
+            ValueError: If the pixel lies outside of the image, or there are no features.
+        """
+        if self.phi0 is None or self.phi1 is None:
+            msg = "Expected maps with `phi0` and `phi1`, got none. This network has no affinity."
+            raise ValueError(msg)
+        if not (0 <= x < size[1] and 0 <= y < size[0]):
+            msg = (
+                f"Expected a pixel of an image of {size[1]} columns and {size[0]} rows, got x = {x}, y = {y}."
+            )
+            raise ValueError(msg)
+        cell, known, places = [], [], []
+        for place, cells, stride, pixels in zip((y, x), self.grid, self.stride, size, strict=True):
+            cell.append(min(int((place + 0.5) / stride), cells - 1))
+            known.append(min(cells, max(1, math.ceil(pixels / stride - 0.5))))  # (i + 0.5) * stride < pixels
+            centers = (torch.arange(pixels, device=self.device) + 0.5) / stride
+            places.append((centers / known[-1] * 2 - 1).float())  # [-1, 1] between the outer borders
+        gives = affinity_of_cell(self.phi0, self.phi1, cell[0], cell[1], self.gamma)[: known[0], : known[1]]
+        points = torch.stack([places[1].expand(size), places[0][:, None].expand(size)], dim=-1)
+        options: dict[str, Any] = {"padding_mode": "border", "align_corners": False}
+        return F.grid_sample(gives[None, None].float(), points[None], **options)[0, 0]
 
 
 def read_features(

@@ -13,7 +13,7 @@ from mmengine.model import BaseModule, kaiming_init
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
-from panoptic_fusion import apply_affinity, full_precision
+from panoptic_fusion import affinity_of_cell, apply_affinity, full_precision
 from panoptic_heads.common.deformable_head import DeformableBranch
 from panoptic_heads.common.precision import at_least_float32
 from panoptic_heads.registry import MODELS
@@ -130,13 +130,7 @@ def affinity_at(features: AffinityFeatures, row: int, column: int, gamma: float 
     Raises:
         ValueError: If there is no such cell.
     """
-    height, width = features.phi0.shape[1:]
-    if not (0 <= row < height and 0 <= column < width):
-        msg = f"Expected a cell inside of ({height}, {width}), got row {row}, column {column}."
-        raise ValueError(msg)
-    with full_precision(features.phi0):
-        gathering = at_least_float32(features.phi0[:, row, column])
-        return gamma * torch.einsum("c,chw->hw", gathering, at_least_float32(features.phi1))
+    return affinity_of_cell(*features, row, column, gamma)
 
 
 def valid_cells(
