@@ -9,9 +9,15 @@ from panoptic_core.engine.runs import count_network
 def main() -> int:
     """Read the arguments and count."""
     arguments = complexity_parser().parse_args()
-    numbers = {"num_boxes": arguments.proposals, "num_masks": arguments.masks}
     return run_command(
-        lambda: count_network(arguments.config, tuple(arguments.size), **numbers, json_path=arguments.json)
+        lambda: count_network(
+            arguments.config,
+            tuple(arguments.size),
+            num_boxes=arguments.proposals,
+            num_masks=arguments.masks,
+            affinity=arguments.affinity and tuple(arguments.affinity),
+            json_path=arguments.json,
+        )
     )
 
 

@@ -7,8 +7,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
-from panoptic_core.complexity import OWN, Complexity, measure
+from panoptic_core.complexity import OWN, Complexity, affinity_cost, measure
 from panoptic_core.ops import deform_conv2d
+from panoptic_fusion import apply_affinity
+from panoptic_fusion.testing.literal_affinity import apply_affinity_literally
 
 
 class _Net(nn.Module):
@@ -173,3 +175,46 @@ def test_table_and_json() -> None:
 def test_numbers_that_are_not_positive(wrong: dict) -> None:
     with pytest.raises(ValueError, match=f"Expected `{next(iter(wrong))}` to be positive, got"):
         measure(nn.Conv2d(3, 1, 1), **{"size": (4, 4), **wrong})
+
+
+class _Affinity(nn.Module):
+    def __init__(self, explicit: bool) -> None:
+        super().__init__()
+        self.explicit = explicit
+
+    def forward(self, images: Tensor) -> Tensor:
+        potential, phi = images.new_zeros(7, 3, 5), images.new_zeros(6, 3, 5)
+        apply = apply_affinity_literally if self.explicit else apply_affinity
+        return apply(potential, phi, phi)
+
+
+@pytest.mark.parametrize("device", ["cpu", "meta"])
+def test_affinity_costs_what_its_products_cost(device: str) -> None:
+    cost = affinity_cost((12, 18), channels=6, outputs=7)
+    assert cost.cells == (3, 5)  # the last column of cells reaches out of the image
+    # 15 cells: 15 * 15 * (6 + 7) explicit, 2 * 15 * 6 * 7 factored; 15 * 15 and 6 * 7 values of 4 bytes
+    assert (cost.explicit_multiply_adds, cost.factored_multiply_adds) == (2925, 1260)
+    assert (cost.explicit_bytes, cost.factored_bytes) == (900, 168)
+    assert cost.saved == pytest.approx(1 - 1260 / 2925)
+    for explicit, expected in ((True, cost.explicit_multiply_adds), (False, cost.factored_multiply_adds)):
+        with torch.device(device):
+            (part,) = measure(_Affinity(explicit), (12, 18)).parts
+        assert (part.name, part.multiply_adds) == (OWN, expected)
+
+
+def test_affinity_of_the_paper() -> None:
+    # Section 3.4.2: (H, W) = (800, 1300), d = 4, (C, D, N_st) = (128, 100, 53). 65 000^2 * 4 bytes = 15.7 GB
+    # of 2^30. 2 * 65 000 * 128 * 153 = 2.55 billion multiply-adds, 5.1 billion operations, of
+    # 65 000^2 * (128 + 153) = 1187 billion. 128 * 153 * 4 bytes are "tens of kilobytes".
+    cost = affinity_cost((800, 1300), channels=128, outputs=100 + 53, stride=4)
+    assert cost.explicit_bytes / 2**30 == pytest.approx(15.7, abs=0.05)
+    assert 2 * cost.factored_multiply_adds / 1e9 == pytest.approx(5, abs=0.1)
+    assert 100 * cost.saved == pytest.approx(99.8, abs=0.05)
+    assert cost.factored_bytes == 78_336
+
+
+@pytest.mark.parametrize("name", ["size", "channels", "outputs", "stride"])
+def test_affinity_needs_positive_numbers(name: str) -> None:
+    given = {"size": (8, 8), "channels": 1, "outputs": 1, "stride": 4, name: (8, 0) if name == "size" else 0}
+    with pytest.raises(ValueError, match=rf"`{name}` to be positive, got"):
+        affinity_cost(**given)

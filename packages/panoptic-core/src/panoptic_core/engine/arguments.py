@@ -129,6 +129,14 @@ def complexity_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--masks", type=_positive, default=100, metavar="N", help="boxes for the mask head (default: 100)"
     )
+    parser.add_argument(
+        "--affinity",
+        nargs=2,
+        type=_positive,
+        metavar=("C", "K"),
+        help="also print what a dense affinity costs at a quarter of the size, explicit and factored, with C "
+        "feature channels and a potential of K (the paper: 128 153); it is part of no count",
+    )
     parser.add_argument("--json", metavar="FILE", help="write the counts as JSON")
     return parser
 

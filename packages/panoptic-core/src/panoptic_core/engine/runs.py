@@ -14,7 +14,7 @@ from mmengine.model import is_model_wrapper
 from mmengine.registry import MODELS, DefaultScope
 
 from panoptic_core.categories import CategoryTable
-from panoptic_core.complexity import Complexity, measure
+from panoptic_core.complexity import Complexity, affinity_cost, measure
 from panoptic_core.engine.affinity_pictures import check_points
 from panoptic_core.engine.config import ConfigError, RunOptions, prepare_config
 from panoptic_core.engine.config.loading import load_config
@@ -157,6 +157,7 @@ def count_network(
     *,
     num_boxes: int = 1000,
     num_masks: int = 100,
+    affinity: tuple[int, int] | None = None,
     json_path: str | None = None,
 ) -> Complexity:
     """Count the parameters and multiply-adds of a config's network, and print them.
@@ -168,6 +169,8 @@ def count_network(
         size: ``(H, W)`` of the image.
         num_boxes: How many boxes the box head is given.
         num_masks: How many boxes the mask head is given.
+        affinity: Channels of features and potential: also print what a dense affinity with them costs on the
+            image, see :func:`panoptic_core.complexity.affinity_cost`.
         json_path: Write the counts there.
     """
     _leave_out_noise()
@@ -182,6 +185,11 @@ def count_network(
         masks = f"{num_masks} masks" if model.roi_head.with_mask else "no masks"
         heads = f", {num_boxes} boxes, {masks}"
     print(f"{type(model).__name__}, one image of {height} x {width}{heads}\n{counts.to_table()}")  # noqa: T201
+    if affinity is not None:
+        channels, outputs = affinity
+        cost = affinity_cost(size, channels=channels, outputs=outputs)
+        pyramid = sum(part.multiply_adds for part in counts.parts if part.name in ("backbone", "neck"))
+        print(f"\n{cost.to_table()}\nbackbone and neck: {pyramid / 1e9:.2f} B multiply-adds")  # noqa: T201
     if json_path is not None:
         Path(json_path).write_text(counts.to_json() + "\n", encoding="utf-8")
     return counts
