@@ -2,9 +2,20 @@
 
 from panoptic_core.evaluation.instance_ap import InstanceAP
 from panoptic_core.evaluation.label_writer import LabelWriter
-from panoptic_core.evaluation.mean_iou import MeanIoU
+from panoptic_core.evaluation.mean_iou import MeanIoU, SemanticMetric, ThingStuffConfusion
 from panoptic_core.evaluation.panoptic_quality import PanopticQuality
 from panoptic_core.evaluation.per_image import PerImageMetric
+from panoptic_core.evaluation.stuff_trimming import StuffTrimming
 from panoptic_core.evaluation.writer import PanopticWriter
 
-__all__ = ["InstanceAP", "LabelWriter", "MeanIoU", "PanopticQuality", "PanopticWriter", "PerImageMetric"]
+__all__ = [
+    "InstanceAP",
+    "LabelWriter",
+    "MeanIoU",
+    "PanopticQuality",
+    "PanopticWriter",
+    "PerImageMetric",
+    "SemanticMetric",
+    "StuffTrimming",
+    "ThingStuffConfusion",
+]
