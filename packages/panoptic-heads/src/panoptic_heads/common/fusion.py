@@ -25,6 +25,8 @@ class Fusion(Protocol):
     """What a detector needs of a fusion; one that reads ``raw.sem_logits`` has ``needs_sem_logits`` true.
 
     One with a true ``stuff_everywhere`` gets ``raw.sem_seg`` without things: each pixel's best stuff class.
+    One that drops small stuff does so last, by its attribute ``stuff_area_limit``, and by connected regions
+    if it has a ``stuff_area_by`` that is ``'component'``.
     """
 
     needs_sem_logits: bool
