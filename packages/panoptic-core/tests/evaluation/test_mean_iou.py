@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 import torch
 
-from panoptic_core.metrics import confusion_matrix, mean_iou
+from panoptic_core.metrics import confusion_matrix, mean_iou, thing_stuff_confusion
 from panoptic_core.testing import tiny_scene
 
 SampleMaker = Callable[..., dict[str, Any]]
@@ -50,3 +50,35 @@ def test_not_available_without_a_semantic_map(
 def test_the_wrong_size_names_the_image(sample: SampleMaker, evaluate: Evaluate) -> None:
     with pytest.raises(ValueError, match="Image 7"):
         evaluate(METRIC, [_with_labels(sample(7), torch.zeros(2, 2, dtype=torch.int64))])
+
+
+CONFUSION = {"type": "panoptic_core.ThingStuffConfusion"}
+
+
+def test_things_and_stuff_from_the_same_labels(
+    sample: SampleMaker, evaluate: Evaluate, logged: list[str]
+) -> None:
+    samples, matrix = [], 0
+    for number in range(3):
+        made = sample(number)
+        truth = made["gt_panoptic"].label_map()
+        labels = torch.roll(truth, number, dims=0)
+        matrix = matrix + confusion_matrix(labels, truth, 5)
+        samples.append(_with_labels(made, labels))
+    expected = thing_stuff_confusion(matrix, tiny_scene().table)
+    values = evaluate([METRIC, CONFUSION], [*samples, samples[0]], size=3)  # one image again
+    shares = expected.to_dict()
+    assert {name: values[f"semantic/{name}"] for name in shares} == shares
+    assert 0 < shares["thing_as_stuff"] < 100
+    assert shares["stuff_as_void"] > 0  # the void of the truth, moved
+    assert sum(shares.values()) == pytest.approx(200)
+    title, table = logged[-1].split("\n", 1)
+    assert title == "Things and stuff of the semantic head, 3 images (percent of each row's pixels)"
+    assert table == expected.to_table()
+
+
+def test_things_and_stuff_without_a_semantic_map(
+    sample: SampleMaker, evaluate: Evaluate, logged: list[str]
+) -> None:
+    assert evaluate(CONFUSION, [sample(0)]) == {}
+    assert logged[0].startswith("Things and stuff of the semantic head: not available, the model has no")

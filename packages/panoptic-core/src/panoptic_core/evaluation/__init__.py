@@ -2,9 +2,10 @@
 
 from panoptic_core.evaluation.instance_ap import InstanceAP
 from panoptic_core.evaluation.label_writer import LabelWriter
-from panoptic_core.evaluation.mean_iou import MeanIoU
+from panoptic_core.evaluation.mean_iou import MeanIoU, SemanticMetric, ThingStuffConfusion
 from panoptic_core.evaluation.panoptic_quality import PanopticQuality
 from panoptic_core.evaluation.per_image import PerImageMetric
+from panoptic_core.evaluation.stuff_trimming import StuffTrimming
 from panoptic_core.evaluation.truncation import TruncationRecovery
 from panoptic_core.evaluation.writer import PanopticWriter
 
@@ -15,5 +16,8 @@ __all__ = [
     "PanopticQuality",
     "PanopticWriter",
     "PerImageMetric",
+    "SemanticMetric",
+    "StuffTrimming",
+    "ThingStuffConfusion",
     "TruncationRecovery",
 ]

@@ -6,6 +6,17 @@ from panoptic_core.metrics.matching import Matches, Mode, SegmentTable, match_se
 from panoptic_core.metrics.panoptic_quality import count_maps, count_segments
 from panoptic_core.metrics.pq_counts import CountsSum, PQCounts, sum_counts
 from panoptic_core.metrics.pq_summary import PQClass, PQGroup, PQResult, summarize
+from panoptic_core.metrics.stuff_quality import (
+    StuffCounts,
+    StuffQuality,
+    StuffSum,
+    TrimmingResult,
+    compare_trimming,
+    count_stuff,
+    count_trimming,
+    summarize_stuff,
+)
+from panoptic_core.metrics.thing_stuff import ThingStuffConfusion, thing_stuff_confusion
 
 __all__ = [
     "APResult",
@@ -20,12 +31,22 @@ __all__ = [
     "PQGroup",
     "PQResult",
     "SegmentTable",
+    "StuffCounts",
+    "StuffQuality",
+    "StuffSum",
+    "ThingStuffConfusion",
+    "TrimmingResult",
     "coco_ap",
+    "compare_trimming",
     "confusion_matrix",
     "count_maps",
     "count_segments",
+    "count_stuff",
+    "count_trimming",
     "match_segments",
     "mean_iou",
     "sum_counts",
     "summarize",
+    "summarize_stuff",
+    "thing_stuff_confusion",
 ]

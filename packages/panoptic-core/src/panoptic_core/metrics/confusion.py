@@ -120,9 +120,17 @@ def mean_iou(confusion: NDArray[np.int64], names: CategoryTable | Sequence[str] 
         raise ValueError(msg)
     hits = np.diagonal(confusion)
     annotated, predicted = confusion.sum(axis=1), confusion.sum(axis=0)[:classes]
+    iou = class_iou(hits, annotated, predicted)
     with np.errstate(invalid="ignore"):
-        iou = 100 * hits / (annotated + predicted - hits)
         accuracy = 100 * hits.sum() / annotated.sum()
     occurs = ~np.isnan(iou)
     miou = float(iou[occurs].mean()) if occurs.any() else float("nan")
     return IoUResult(miou, float(accuracy), dict(zip(names, iou.tolist(), strict=True)))
+
+
+def class_iou(
+    hits: NDArray[np.int64], annotated: NDArray[np.int64], predicted: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Return the IoU of each class from pixel counts ``(C,)``, percent; NaN where a class does not occur."""
+    with np.errstate(invalid="ignore"):
+        return 100 * hits / (annotated + predicted - hits)

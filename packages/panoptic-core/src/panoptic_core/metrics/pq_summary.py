@@ -79,7 +79,7 @@ class PQResult:
         """Return plain Python values, ready for JSON: NaN and infinity become None."""
         groups = {name: asdict(getattr(self, name)) for name in ("all", "things", "stuff")}
         content = groups | {"per_class": [asdict(row) for row in self.per_class]}
-        return _finite(content)
+        return finite(content)
 
     def to_table(self, *, per_class: bool = False) -> str:
         """Return a text table for people: three rows, or with a row for each class above them."""
@@ -181,9 +181,10 @@ def _cell(value: Any) -> str:
     return str(value)
 
 
-def _finite(value: Any) -> Any:
+def finite(value: Any) -> Any:
+    """Return plain values ready for JSON: NaN and infinity become None, at any depth."""
     if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
+        return {key: finite(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
+        return [finite(item) for item in value]
     return None if isinstance(value, float) and not np.isfinite(value) else value

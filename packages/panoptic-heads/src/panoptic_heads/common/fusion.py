@@ -26,6 +26,8 @@ class Fusion(Protocol):
 
     One with a true ``needs_masks`` cannot do with a network without mask head, which gives boxes alone.
     One with a true ``stuff_everywhere`` gets ``raw.sem_seg`` without things: each pixel's best stuff class.
+    One that drops small stuff does so last, by its attribute ``stuff_area_limit``, and by connected regions
+    if it has a ``stuff_area_by`` that is ``'component'``.
     """
 
     needs_sem_logits: bool

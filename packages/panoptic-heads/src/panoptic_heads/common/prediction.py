@@ -6,6 +6,7 @@ merged inside of the former.
 """
 
 from collections.abc import Callable, Sequence
+from copy import copy
 from typing import Any, ClassVar
 
 from mmdet.structures import DetDataSample
@@ -37,6 +38,8 @@ class PanopticPrediction:
         raw_transforms: Functions of raw outputs and sample, called in order before fusion.
         keep_sem_logits: Keep class scores at the image's resolution in the raw outputs, not only their
             winner.
+        keep_untrimmed: Fuse a second time without dropping small stuff; the samples get that map as
+            ``pred_panoptic_untrimmed``.
         tta: Which views of an image are merged; None: the input as it is.
         partners: Networks whose raw outputs are averaged with this one's: an ensemble. They are no part of
             this one's weights.
@@ -48,6 +51,7 @@ class PanopticPrediction:
     panoptic_fusion_head: Fusion
     raw_transforms: list[RawTransform]
     keep_sem_logits: bool
+    keep_untrimmed: bool
     tta: ViewSettings | None
     partners: tuple["PanopticPrediction", ...]
 
@@ -56,6 +60,7 @@ class PanopticPrediction:
         self.panoptic_fusion_head = panoptic_fusion_head
         self.raw_transforms = []
         self.keep_sem_logits = False
+        self.keep_untrimmed = False
         self.tta = None if tta is None else ViewSettings.read(tta)
         self.partners = ()
 
@@ -98,6 +103,8 @@ class PanopticPrediction:
             seg = self.fuse(raw)
             instances = instances_of(seg) if output.instances is None else output.instances
             self.fill_sample(sample, instances, raw, seg)
+            if self.keep_untrimmed:
+                sample.pred_panoptic_untrimmed = self.fuse_untrimmed(raw)
             changed = raw.sem_seg is not output.raw.sem_seg  # then the transform's map speaks for every class
             if output.sem_seg is not None and not changed and "pred_sem_seg" in sample:
                 sample.pred_sem_seg = PixelData(sem_seg=output.sem_seg[None])
@@ -112,6 +119,23 @@ class PanopticPrediction:
     def fuse(self, raw: RawOutputs) -> PanopticSegmentation:
         """Apply the fusion of the config."""
         return self.panoptic_fusion_head(raw)
+
+    def fuse_untrimmed(self, raw: RawOutputs) -> PanopticSegmentation:
+        """Apply the fusion of the config without its limit of small stuff.
+
+        Raises:
+            TypeError: If it has none, and so no ``stuff_area_limit``.
+        """
+        if not hasattr(self.panoptic_fusion_head, "stuff_area_limit"):
+            msg = (
+                "Expected a fusion with `stuff_area_limit`, got "
+                f"{type(self.panoptic_fusion_head).__name__}. Leave `keep_untrimmed` false."
+            )
+            raise TypeError(msg)
+        fusion: Any = copy(self.panoptic_fusion_head)
+        fusion.stuff_area_limit = 0
+        seg: PanopticSegmentation = fusion(raw)
+        return seg
 
     def fill_sample(
         self, sample: DetDataSample, instances: InstanceData, raw: RawOutputs, seg: PanopticSegmentation
