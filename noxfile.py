@@ -153,7 +153,7 @@ def experiments(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def compare(session: nox.Session) -> None:
-    """Train, test, count and time all methods on generated scenes: one table (half an hour, resumable)."""
+    """Train, test, count and time all methods on generated scenes: one table, resumable."""
     install(session, *editable(EVERYTHING))
     session.run("python", "tools/compare.py", *session.posargs)
 
