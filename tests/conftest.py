@@ -7,6 +7,40 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
+from mmengine.config import Config
+
+from panoptic_core.engine.config.loading import load_config
+
+CONFIGS = Path(__file__).parents[1] / "configs"
+
+
+@pytest.fixture(scope="session")
+def scenes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder where tiny generated scenes are kept: all tests draw the same few."""
+    return tmp_path_factory.mktemp("scenes")
+
+
+@pytest.fixture
+def tiny_config(tmp_path: Path, scenes: Path) -> Callable[..., Config]:
+    """Return a function that loads a small config and makes it tiny: four scenes, two steps, few channels."""
+
+    def load(name: str, folder: str = "") -> Config:
+        cfg = load_config(CONFIGS / name)
+        for loader, count in (("train_dataloader", 4), ("val_dataloader", 3)):
+            cfg[loader].update(num_workers=0, persistent_workers=False)
+            cfg[loader]["dataset"].update(num_images=count, size=(64, 96), cache_dir=str(scenes))
+        cfg.train_dataloader["batch_size"] = 2
+        cfg.test_dataloader = cfg.val_dataloader
+        cfg.train_cfg.update(max_iters=2, val_interval=2)
+        cfg.param_scheduler = []
+        cfg.model.backbone.update(base_channels=8)
+        if "neck" in cfg.model:
+            cfg.model.neck.update(in_channels=[8, 16, 32, 64])
+        cfg.work_dir = str(tmp_path / folder)
+        cfg.experiment_name = f"{Path(name).stem}-{tmp_path.name}-{folder}"
+        return cfg
+
+    return load
 
 
 @pytest.fixture

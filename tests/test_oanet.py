@@ -8,37 +8,14 @@ import pytest
 import torch
 from mmengine.config import Config
 
-from panoptic_core.engine.config.loading import load_config
 from panoptic_core.engine.runner import PanopticRunner
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 TINY = ["model.backbone.base_channels=8", "model.neck.in_channels=[8,16,32,64]"]
 
 
-def _tiny(work_dir: Path, cache: Path) -> Config:
-    cfg = load_config(CONFIGS / "oanet.py")
-    for loader, count in (("train_dataloader", 4), ("val_dataloader", 3)):
-        cfg[loader]["num_workers"] = 0
-        cfg[loader]["persistent_workers"] = False
-        cfg[loader]["dataset"].update(num_images=count, size=(64, 96), cache_dir=str(cache))
-    cfg.train_dataloader["batch_size"] = 2
-    cfg.test_dataloader = cfg.val_dataloader
-    cfg.train_cfg.update(max_iters=2, val_interval=2)
-    cfg.param_scheduler = []
-    cfg.model.backbone.update(base_channels=8)
-    cfg.model.neck.update(in_channels=[8, 16, 32, 64])
-    cfg.work_dir = str(work_dir)
-    cfg.experiment_name = f"oanet-{work_dir.name}"
-    return cfg
-
-
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("scenes")
-
-
-def test_trains_and_evaluates(tmp_path: Path, cache: Path) -> None:
-    cfg = _tiny(tmp_path, cache)
+def test_trains_and_evaluates(tmp_path: Path, tiny_config: Callable[..., Config]) -> None:
+    cfg = tiny_config("oanet.py")
     cfg.custom_hooks = [*cfg.custom_hooks, {"type": "panoptic_heads.GradientBalanceHook", "interval": 1}]
     runner = PanopticRunner.from_cfg(cfg)
     before = {key: value.clone() for key, value in runner.model.named_parameters()}
@@ -62,8 +39,8 @@ def test_trains_and_evaluates(tmp_path: Path, cache: Path) -> None:
     assert "train/gradient_stuff" in values
 
 
-def test_with_test_time_augmentation_and_by_score(tmp_path: Path, cache: Path) -> None:
-    cfg = _tiny(tmp_path, cache)
+def test_with_test_time_augmentation_and_by_score(tiny_config: Callable[..., Config]) -> None:
+    cfg = tiny_config("oanet.py")
     cfg.model.update(tta={"scales": [0.5, 1.0]}, sharing="backbone")
     cfg.model.panoptic_fusion_head.update(order="score")
     cfg.train_cfg.update(max_iters=1, val_interval=1)

@@ -37,25 +37,17 @@ RECIPES = sorted(
 )
 
 
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("scenes")
+@pytest.fixture
+def tiny(tiny_config: Callable[..., Config]) -> Callable[..., Config]:
+    """Return a function that makes the small config tiny, with changes of its head."""
 
+    def load(**head: Any) -> Config:
+        cfg = tiny_config(NAME)
+        cfg.model.head.update(in_channels=[8, 16, 32, 64], semantic=BRANCH, instance=BRANCH)
+        cfg.model.head.update(head)
+        return cfg
 
-def _tiny(work_dir: Path, cache: Path, **head: Any) -> Config:
-    cfg = load_config(CONFIGS / NAME)
-    for loader, count in (("train_dataloader", 4), ("val_dataloader", 3)):
-        cfg[loader].update(num_workers=0, persistent_workers=False)
-        cfg[loader]["dataset"].update(num_images=count, size=(64, 96), cache_dir=str(cache))
-    cfg.test_dataloader = cfg.val_dataloader
-    cfg.train_cfg.update(max_iters=2, val_interval=2)
-    cfg.param_scheduler = []
-    cfg.model.backbone.update(base_channels=8)
-    cfg.model.head.update(in_channels=[8, 16, 32, 64], semantic=BRANCH, instance=BRANCH)
-    cfg.model.head.update(head)
-    cfg.work_dir = str(work_dir)
-    cfg.experiment_name = f"deeplab-{work_dir.name}"
-    return cfg
+    return load
 
 
 def _train(cfg: Config) -> dict[str, Any]:
@@ -67,14 +59,14 @@ def _train(cfg: Config) -> dict[str, Any]:
     return runner.message_hub.log_scalars
 
 
-def test_trains_and_evaluates(tmp_path: Path, cache: Path) -> None:
-    values = _train(_tiny(tmp_path, cache))
+def test_trains_and_evaluates(tmp_path: Path, tiny: Callable[..., Config]) -> None:
+    values = _train(tiny())
     assert {"val/panoptic/PQ", "val/semantic/mIoU", "val/instance/mask_AP"} <= values.keys()
     assert list(tmp_path.rglob("pictures/**/*.png"))
 
 
-def test_a_semantic_network_has_a_mean_iou(tmp_path: Path, cache: Path) -> None:
-    cfg = _tiny(tmp_path, cache, instance=None)
+def test_a_semantic_network_has_a_mean_iou(tiny: Callable[..., Config]) -> None:
+    cfg = tiny(instance=None)
     cfg.val_evaluator = [each for each in cfg.val_evaluator if "MeanIoU" in str(each["type"])]
     cfg.custom_hooks = [each for each in cfg.custom_hooks if "Pictures" not in str(each["type"])]
     values = _train(cfg)
@@ -83,9 +75,12 @@ def test_a_semantic_network_has_a_mean_iou(tmp_path: Path, cache: Path) -> None:
 
 
 def test_views_and_an_ensemble_of_two_copies(
-    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path,
+    tiny: Callable[..., Config],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    cfg = _tiny(tmp_path, cache)
+    cfg = tiny()
     cfg.tta = {"scales": [1.0, 1.5], "flip": True}
     PanopticRunner.from_cfg(cfg).train()
     cfg.dump(tmp_path / "config.py")

@@ -11,7 +11,6 @@ import pytest
 import torch
 from mmengine.config import Config
 
-from panoptic_core.engine.config.loading import load_config
 from panoptic_core.engine.runner import PanopticRunner
 from panoptic_heads.tascnet import TASCNet
 
@@ -19,33 +18,11 @@ CONFIGS = Path(__file__).parents[1] / "configs"
 TINY = ["model.backbone.base_channels=8", "model.neck.in_channels=[8,16,32,64]"]
 
 
-def _tiny(name: str, work_dir: Path, cache: Path) -> Config:
-    cfg = load_config(CONFIGS / name)
-    for loader, count in (("train_dataloader", 4), ("val_dataloader", 3)):
-        cfg[loader]["num_workers"] = 0
-        cfg[loader]["persistent_workers"] = False
-        cfg[loader]["dataset"].update(num_images=count, size=(64, 96), cache_dir=str(cache))
-    cfg.train_dataloader["batch_size"] = 2
-    cfg.test_dataloader = cfg.val_dataloader
-    cfg.train_cfg.update(max_iters=2, val_interval=2)
-    cfg.param_scheduler = []
-    cfg.model.backbone.update(base_channels=8)
-    cfg.model.neck.update(in_channels=[8, 16, 32, 64])
-    cfg.work_dir = str(work_dir)
-    cfg.experiment_name = f"{name}-{work_dir.name}"
-    return cfg
-
-
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("scenes")
-
-
 @pytest.mark.parametrize(
     "name", ["tascnet.py", "panoptic_fpn.py", "upsnet.py", "upsnet_c.py", "upsnet_cp.py"]
 )
-def test_trains_and_evaluates(name: str, tmp_path: Path, cache: Path) -> None:
-    runner = PanopticRunner.from_cfg(_tiny(name, tmp_path, cache))
+def test_trains_and_evaluates(name: str, tmp_path: Path, tiny_config: Callable[..., Config]) -> None:
+    runner = PanopticRunner.from_cfg(tiny_config(name))
     before = {key: value.clone() for key, value in runner.model.named_parameters()}
     runner.train()
     assert all(torch.isfinite(value).all() for value in runner.model.parameters())
@@ -58,12 +35,12 @@ def test_trains_and_evaluates(name: str, tmp_path: Path, cache: Path) -> None:
     assert list(tmp_path.rglob("pictures/**/*.png"))
 
 
-def test_a_stage_then_joint(tmp_path: Path, cache: Path) -> None:
-    cfg = _tiny("tascnet.py", tmp_path / "stuff", cache)
+def test_a_stage_then_joint(tmp_path: Path, tiny_config: Callable[..., Config]) -> None:
+    cfg = tiny_config("tascnet.py", "stuff")
     cfg.model.update(stage="stuff")
     runner = PanopticRunner.from_cfg(cfg)
     runner.train()
-    cfg = _tiny("tascnet.py", tmp_path / "joint", cache)
+    cfg = tiny_config("tascnet.py", "joint")
     cfg.load_from = (tmp_path / "stuff" / "last_checkpoint").read_text()
     joint = PanopticRunner.from_cfg(cfg)
     joint.load_or_resume()
@@ -72,15 +49,19 @@ def test_a_stage_then_joint(tmp_path: Path, cache: Path) -> None:
 
 
 def test_with_test_time_augmentation(
-    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path,
+    scenes: Path,
+    tiny_config: Callable[..., Config],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    PanopticRunner.from_cfg(_tiny("tascnet.py", tmp_path, cache)).train()
+    PanopticRunner.from_cfg(tiny_config("tascnet.py")).train()
     script = runpy.run_path(str(CONFIGS.parent / "tools" / "test.py"))
     out = tmp_path / "values.json"
     tiny = [
         *("test_dataloader.num_workers=0", "test_dataloader.persistent_workers=False"),
         *("test_dataloader.dataset.num_images=3", "test_dataloader.dataset.size=[64,96]"),
-        *(f"test_dataloader.dataset.cache_dir={cache}", *TINY),
+        *(f"test_dataloader.dataset.cache_dir={scenes}", *TINY),
         *("tta.scales=[0.5,1.0]", "tta.keep_features=True"),
     ]
     arguments = [
@@ -106,8 +87,8 @@ def test_with_test_time_augmentation(
 
 
 @pytest.mark.parametrize("stage", ["things", "stuff"])
-def test_a_stage_with_test_time_augmentation(stage: str, tmp_path: Path, cache: Path) -> None:
-    cfg = _tiny("tascnet.py", tmp_path, cache)
+def test_a_stage_with_test_time_augmentation(stage: str, tiny_config: Callable[..., Config]) -> None:
+    cfg = tiny_config("tascnet.py")
     cfg.model.update(stage=stage, tta={"scales": [0.5, 1.0]}, predict_residual=True)
     cfg.train_cfg.update(max_iters=1, val_interval=1)
     PanopticRunner.from_cfg(cfg).train()

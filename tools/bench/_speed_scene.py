@@ -56,6 +56,9 @@ class StandIn:
         raw = replace(self.raw, **lacking)
         if raw.sem_logits is not None and said.sem_logits is not None:
             raw.sem_logits = _collapse(raw.sem_logits, len(said.sem_logits), raw.num_things)
+        if said.affinity is not None and self.raw.sem_logits is not None:  # the features are the model's own
+            logits = said.affinity.at_centers(self.raw.sem_logits, 0)
+            raw.affinity = replace(said.affinity, sem_logits=logits)
         if stuff_alone and raw.sem_seg is not None:
             raw.sem_seg = raw.sem_seg.clamp(min=raw.num_things)
         return raw

@@ -14,7 +14,7 @@ from panoptic_core.oracles import (
     true_instances,
     true_semantics,
 )
-from panoptic_fusion import BoxMasks, PanopticSegmentation, RawOutputs
+from panoptic_fusion import AffinityMaps, BoxMasks, PanopticSegmentation, RawOutputs
 
 Sample = dict[str, Any]
 
@@ -68,6 +68,21 @@ def test_a_head_that_knows_all_things_as_one(void: list[float]) -> None:
     # Both thing classes are channel 0; stuff 2 and 3 are channels 1 and 2.
     assert raw.sem_logits.argmax(0)[:, :3].tolist() == [[0, 0, 0], [0, 2, 0], [0, 0, 2]]
     assert raw.sem_logits[:, 0, 3].tolist() == void
+
+
+def test_logits_of_a_grid_say_the_truth_of_each_centre() -> None:
+    # Cells of 2 x 2 on 3 x 4 pixels: centres at y = 1, 3 (beyond) and x = 1, 3: the pixels (1, 1), stuff 3,
+    # and (1, 3), void.
+    logits = torch.arange(4.0)[:, None, None].expand(4, 2, 2).contiguous()
+    phi = torch.ones(5, 2, 2)
+    maps = AffinityMaps(logits.flip(0), phi, phi, gamma=0.5, stride=(2.0, 2.0))
+    raw = true_semantics(_raw(affinity=maps), _sample())
+    assert raw.affinity.sem_logits[:, 0, 0].tolist() == [3, 2, 1, 103]
+    for row, column in ((0, 1), (1, 0), (1, 1)):
+        assert raw.affinity.sem_logits[:, row, column].tolist() == [3, 2, 1, 0]
+    assert raw.affinity.phi0 is phi
+    assert (raw.affinity.gamma, raw.affinity.stride) == (0.5, (2.0, 2.0))
+    assert maps.sem_logits[3, 0, 0] == 0
 
 
 def test_a_detection_takes_the_class_of_the_box_that_it_meets() -> None:

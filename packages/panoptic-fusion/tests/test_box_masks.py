@@ -194,7 +194,11 @@ def test_accepts_numpy_and_integer_boxes() -> None:
             ValueError,
             r"`boxes` to be finite, got 1 NaN or infinite values of 4",
         ),
-        (lambda: BoxMasks(torch.zeros(0, 4)), ValueError, r"either `mask_logits` or `crops`"),
+        (
+            lambda: BoxMasks(torch.zeros(0, 4), mask_logits=torch.zeros(0, 1, 1), crops=()),
+            ValueError,
+            r"`mask_logits` or `crops`, got both",
+        ),
     ],
 )
 def test_rejects_what_does_not_fit(build: object, error: type[Exception], message: str) -> None:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from panoptic_fusion import (
+    AffinityMaps,
     BoxMasks,
     PanopticSegmentation,
     RawOutputs,
@@ -352,3 +353,21 @@ def test_on_a_gpu() -> None:
     assert there.device.type == "cuda"
     for (name, ours), (_, theirs) in zip(tensors_of(there), tensors_of(here), strict=True):
         torch.testing.assert_close(ours.cpu(), theirs, msg=name)
+
+
+# --- maps on a grid of their own
+
+
+def test_affinity_is_mirrored_and_resized() -> None:
+    maps = AffinityMaps(_noise(2, 3, 4), _noise(5, 3, 4, seed=1), _noise(5, 3, 4, seed=2), stride=(2.0, 1.5))
+    raw = RawOutputs((5, 6), 1, 2, affinity=maps)  # the last row reaches beyond, the columns fill the image
+    mirrored = flip_raw_outputs(raw).affinity
+    assert torch.equal(mirrored.phi0, maps.phi0.flip(-1))
+    assert torch.equal(mirrored.sem_logits, maps.sem_logits.flip(-1))
+    large = resize_raw_outputs(raw, (10, 9))
+    assert large.affinity.stride == (4.0, 2.25)
+    assert large.affinity.phi1 is maps.phi1
+    with pytest.raises(ValueError, match=r"fill the width of the image, 6, got 4 cells of 1.6 pixels"):
+        flip_raw_outputs(replace(raw, affinity=replace(maps, stride=(2.0, 1.6))))
+    with pytest.raises(ValueError, match="without `affinity`, whose features have no mean"):
+        merge_raw_outputs([raw, raw])

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from panoptic_fusion import BoxMasks, RawOutputs
+from panoptic_fusion import AffinityMaps, BoxMasks, RawOutputs
 from panoptic_fusion.testing import (
     NUM_CLASSES,
     NUM_THINGS,
@@ -21,6 +21,19 @@ def raw_outputs(mask_form: str = "crops") -> RawOutputs:
     return raw_outputs_from_segmentation(
         example_segmentation(), num_things=NUM_THINGS, num_classes=NUM_CLASSES, mask_form=mask_form
     )
+
+
+def affinity_maps(**parts: object) -> AffinityMaps:
+    """Cells of 4: 6 x 8 of them fill `example_segmentation`, 24 x 32, and a row and a column are padding."""
+    generator = torch.Generator().manual_seed(0)
+    given = {
+        "sem_logits": torch.randn(NUM_CLASSES, 7, 9, generator=generator),
+        "phi0": torch.rand(3, 7, 9, generator=generator),
+        "phi1": torch.rand(3, 7, 9, generator=generator),
+        "gamma": torch.tensor(0.3),
+        "stride": (4.0, 4.0),
+    }
+    return AffinityMaps(**{**given, **parts})
 
 
 @pytest.mark.parametrize("mask_form", ["crops", "logits"])
@@ -50,6 +63,33 @@ def test_empty_fields_stay_empty(tmp_path: Path) -> None:
     )
     none.save(tmp_path / "b.npz")
     assert len(RawOutputs.load(tmp_path / "b.npz").masks) == 0
+
+
+def test_maps_of_an_affinity_come_back(tmp_path: Path) -> None:
+    gamma = torch.nn.Parameter(torch.tensor(-0.3).bfloat16())
+    maps = affinity_maps(gamma=gamma, phi1=torch.rand(3, 7, 9).half())
+    replace(raw_outputs(), affinity=replace(maps, phi0=maps.phi0.bfloat16())).save(tmp_path / "one.npz")
+    back = RawOutputs.load(tmp_path / "one.npz").affinity
+    assert (back.stride, back.gamma) == ((4.0, 4.0), float(gamma.detach()))
+    for name, dtype in (("sem_logits", torch.float32), ("phi0", torch.bfloat16), ("phi1", torch.float16)):
+        assert torch.equal(getattr(back, name), getattr(maps, name).to(dtype)), name
+    alone = affinity_maps(phi0=None, phi1=None, gamma=0.0)
+    RawOutputs((24, 32), NUM_THINGS, NUM_CLASSES, affinity=alone).save(tmp_path / "two.npz")
+    back = RawOutputs.load(tmp_path / "two.npz").affinity
+    assert torch.equal(back.sem_logits, alone.sem_logits)
+    assert (back.phi0, back.phi1, back.gamma) == (None, None, 0)
+
+
+def test_what_a_fusion_by_affinity_reads() -> None:
+    raw = replace(raw_outputs(), affinity=affinity_maps())
+    assert raw.affinity_maps() is raw.affinity
+    raw.affinity = None
+    alone = raw.affinity_maps()
+    assert alone.sem_logits is raw.sem_logits
+    assert (alone.phi0, alone.stride) == (None, (1.0, 1.0))
+    for logits, found in ((None, "none"), (torch.zeros(4, 24, 32), "4 channels")):
+        with pytest.raises(ValueError, match=f"`sem_logits` of 5 channels, one for each class, got {found}"):
+            replace(raw, sem_logits=logits).affinity_maps()
 
 
 def test_failed_save_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -96,7 +136,8 @@ def test_numpy_becomes_tensors_and_to_moves_all() -> None:
     raw = RawOutputs((1, 2), 1, 2, sem_seg=np.zeros((1, 2), np.uint8), scores=np.zeros(0, np.float32))
     assert isinstance(raw.sem_seg, torch.Tensor)
     assert raw.boxes is None
-    moved = raw_outputs("logits").to("meta")
+    moved = replace(raw_outputs("logits"), affinity=affinity_maps()).to("meta")
+    assert {"affinity.phi1", "affinity.gamma"} < {name for name, _ in tensors_of(moved)}
     assert moved.device.type == "meta"
     assert {tensor.device.type for _, tensor in tensors_of(moved)} == {"meta"}
 
@@ -114,6 +155,17 @@ def test_numpy_becomes_tensors_and_to_moves_all() -> None:
         ({"offsets": torch.zeros(1, 24, 32)}, ValueError, r"`offsets` to have the shape \(2, 24, 32\)"),
         ({"num_classes": 1}, ValueError, r"`num_classes` to be a whole number >= 2, got 1"),
         ({"masks": BoxMasks.from_crops([], torch.zeros(0, 4, dtype=torch.int64))}, ValueError, r"N = 0"),
+        (
+            {"affinity": affinity_maps(sem_logits=torch.zeros(4, 7, 9))},
+            ValueError,
+            r"`affinity.sem_logits` to have the shape \(5, 7, 9\), a channel for each class, got \(4, 7, 9\)",
+        ),
+        (
+            {"affinity": affinity_maps(stride=(4.0, 3.5))},
+            ValueError,
+            r"to reach over the result, \(24, 32\), with a stride of \(4.0, 3.5\), got \(7, 9\) cells",
+        ),
+        ({"affinity": affinity_maps().to("meta")}, ValueError, "`affinity` on the device of `the other"),
     ],
 )
 def test_rejects_what_does_not_fit(change: dict, error: type[Exception], message: str) -> None:

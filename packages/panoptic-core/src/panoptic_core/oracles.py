@@ -142,25 +142,29 @@ def true_semantics(raw: RawOutputs, sample: Any) -> RawOutputs:
     """Let the semantic map say the truth.
 
     Of logits the true channel rises :data:`MARGIN` above the pixel's best; the others keep their order. A
-    crowd has its class. In a head that knows all things as one, that channel rises for every thing.
+    crowd has its class. In a head that knows all things as one, that channel rises for every thing. Logits on
+    a grid of their own (``affinity``) rise to the truth at the centre of each cell.
 
     Args:
-        raw: With ``sem_seg`` or ``sem_logits``.
+        raw: With ``sem_seg``, ``sem_logits`` or ``affinity``.
         sample: With ``gt_panoptic`` of the same size.
 
     Raises:
         OracleError: If something is missing or sizes differ.
     """
     labels = _truth(raw, sample).label_map(VOID)
-    label_map, logits = raw.sem_seg, raw.sem_logits
-    if label_map is None and logits is None:
+    label_map, logits, maps = raw.sem_seg, raw.sem_logits, raw.affinity
+    if label_map is None and logits is None and maps is None:
         msg = "Expected raw outputs with `sem_seg` or `sem_logits` for the oracle `semantics`, got neither."
         raise OracleError(msg)
     if label_map is not None:
         label_map = torch.where(labels == VOID, label_map.long(), labels)
     if logits is not None:
         logits = _raise_truth(logits, labels, raw)
-    return replace(raw, sem_seg=label_map, sem_logits=logits)
+    if maps is not None:
+        risen = _raise_truth(maps.sem_logits, maps.at_centers(labels, VOID), raw)
+        maps = replace(maps, sem_logits=risen)
+    return replace(raw, sem_seg=label_map, sem_logits=logits, affinity=maps)
 
 
 def _raise_truth(logits: Tensor, labels: Tensor, raw: RawOutputs) -> Tensor:

@@ -120,7 +120,7 @@ def test_wrong_files_are_one_clear_line(root: Path, capsys: pytest.CaptureFixtur
         (["--out", "o.json", "--set", "score=0.1,0.2"], "one value of `score` in --set, got several"),
         (["--out", "o.json", "--set", "overlap=2"], "`overlap_threshold` to be a number in [0, 1], got 2.0"),
         (["--out", "o.json", "--set", "guidance=1"], "setting of method 'confidence' (score, overlap,"),
-        (["--out", "o.json", "--method", "affinity"], "feature maps of the network, which saved outputs"),
+        (["--out", "o.json", "--method", "affinity", "--set", "form=best"], "`form` to be product or sum or"),
         (["--out", "o.json", "--json", "t.json"], "expected --json with --sweep only"),
         (["--sweep", "score=0.1,0.1"], "distinct values, got repetitions"),
         (["--sweep", "score=0.1", "--set", "score=0.1"], "either fixed or swept, got both for score"),

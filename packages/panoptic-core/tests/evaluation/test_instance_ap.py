@@ -1,10 +1,13 @@
+import copy
 import math
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 import torch
 from mmengine.structures import InstanceData
 
+from panoptic_core.evaluation import instance_ap
 from panoptic_fusion import BoxMasks
 
 SampleMaker = Callable[..., dict[str, Any]]
@@ -47,6 +50,25 @@ def test_truth_against_itself_is_100(sample: SampleMaker, evaluate: Evaluate) ->
         assert round(values[f"instance/{kind}_AP"], 6) == 100.0
         assert round(values[f"instance/{kind}_AP/car"], 6) == 100.0
         assert math.isnan(values[f"instance/{kind}_AP_l"])  # no object is that large
+
+
+def test_boxes_alone_have_the_box_ap_that_they_have_with_masks(
+    sample: SampleMaker, evaluate: Evaluate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(instance_ap, "print_log", lambda text, **_: said.append(text))
+    samples = _samples(sample, [0.9, 0.8, 0.7, 0.6])
+    for made in samples:
+        made["pred_instances"]["bboxes"][1] += 3
+    whole = evaluate(METRIC, copy.deepcopy(samples))
+    for made in samples:
+        del made["pred_instances"]["masks"]
+    values = evaluate(METRIC, samples)
+    assert values.keys() == {name for name in whole if "mask" not in name}
+    assert [values[name] for name in values] == pytest.approx([whole[name] for name in values], nan_ok=True)
+    assert values["instance/box_AP"] < 100
+    assert said[1] == "mask AP: not available, the model predicts boxes alone."
+    assert "mask" not in said[2]
 
 
 def test_a_detection_of_the_wrong_class_costs_its_class(sample: SampleMaker, evaluate: Evaluate) -> None:

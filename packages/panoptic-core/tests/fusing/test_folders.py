@@ -115,8 +115,9 @@ def all_parts(raw: RawOutputs) -> RawOutputs:
         ("ranking", {"stuff_area": 0}),
         ("panoptic_logits", {"stuff_area": 0}),
         ("centers", {"stuff_area": 0, "threshold": 0.5}),
+        ("affinity", {"stuff_area": 0}),
     ],
-    ids=["ranking", "panoptic logits", "centers"],
+    ids=["ranking", "panoptic logits", "centers", "affinity"],
 )
 def test_truth_comes_back_from_other_networks(
     root: Path, method: str, settings: dict[str, Any], logits: bool
@@ -131,8 +132,8 @@ def test_truth_comes_back_from_other_networks(
             raw = dataclasses.replace(raw, sem_seg=None, sem_logits=sem_logits)
         raw.save(path)
     outputs = SavedOutputs.open(root / "gt.json", raw=root / "exact_npz")
-    if method == "panoptic_logits" and not logits:
-        with pytest.raises(PanopticFileError, match="needs semantic logits, got none"):
+    if method in ("panoptic_logits", "affinity") and not logits:
+        with pytest.raises(PanopticFileError, match=r"needs semantic logits.*, got none"):
             fuse_folders(outputs, root / "out.json", method=method, settings=settings)
         return
     fuse_folders(outputs, root / "out.json", method=method, settings=settings)
@@ -279,10 +280,8 @@ def test_impossible_settings_are_told_before_files_are_read(root: Path) -> None:
         )
     with pytest.raises(SettingError, match="values of `score` to try, got none"):
         sweep_folders(imperfect(root), {"score": []}, gt_json=root / "gt.json")
-    with pytest.raises(
-        SettingError, match=r"one of confidence, .*, got 'affinity'; it needs the feature maps"
-    ):
-        fuse_folders(imperfect(root), root / "out.json", method="affinity")
+    with pytest.raises(SettingError, match=r"'affinity': Expected `form` to be one of 'product', "):
+        fuse_folders(imperfect(root), root / "out.json", method="affinity", settings={"form": "best"})
 
 
 def test_every_method_is_checked_on_one_pixel() -> None:

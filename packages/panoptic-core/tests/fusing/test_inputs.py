@@ -1,6 +1,7 @@
 """Files that are missing, broken or of other classes: every one is named, with the cure."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from panoptic_core.categories import CITYSCAPES, COCO_PANOPTIC, Category, Catego
 from panoptic_core.files import PanopticFileError
 from panoptic_core.fusing import LabelReader, SavedOutputs, fuse_folders, read_image_list
 from panoptic_core.testing import tiny_scene
-from panoptic_fusion import BoxMasks, RawOutputs
+from panoptic_fusion import AffinityMaps, BoxMasks, RawOutputs
 
 TABLE = tiny_scene().table
 
@@ -280,3 +281,19 @@ def test_logits_are_a_semantic_prediction(root: Path) -> None:
         RawOutputs(labels.shape, 2, 5, sem_logits=logits).save(path.with_suffix(".npz"))
     fuse(root)
     assert {path.name: path.read_bytes() for path in (root / "out").rglob("*.png")} == expected
+
+
+def test_maps_of_a_grid_are_of_the_semantic_prediction(root: Path) -> None:
+    """Other class scores than those that the features belong to would be fused without anybody knowing."""
+    for number, path in enumerate(sorted((root / "exact_npz").rglob("*.npz"))):
+        raw = RawOutputs.load(path)
+        shape = (5, *(-(-side // 4) for side in raw.size))
+        (root / "other" / "city").mkdir(parents=True, exist_ok=True)
+        for folder, value in (("exact_npz", 0.0), ("other", 1.0)):
+            maps = AffinityMaps(torch.full(shape, value), stride=(4.0, 4.0))
+            replace(raw, affinity=maps).save(root / folder / "city" / f"{number:03d}.npz")
+    both: dict[str, Any] = {"images": root / "gt.json", "raw": root / "exact_npz"}
+    for semantic, expected in ((None, 0.0), ("other", 1.0), ("exact", None)):
+        outputs = SavedOutputs.open(**both, semantic=None if semantic is None else root / semantic)
+        affinity = outputs.read(outputs.images.images[0]).raw.affinity
+        assert (None if affinity is None else float(affinity.sem_logits.mean())) == expected

@@ -7,7 +7,7 @@ import torch
 
 from panoptic_core.files import PanopticFileError
 from panoptic_core.fusing import METHODS, ImageParts, SettingError, find_method
-from panoptic_fusion import BoxMasks, RawOutputs, fuse_by_mask_guidance
+from panoptic_fusion import AffinityMaps, BoxMasks, RawOutputs, fuse_by_mask_guidance
 
 
 def test_options_of_the_signature() -> None:
@@ -107,3 +107,39 @@ def test_missing_parts_are_named(method: str, message: str) -> None:
         METHODS[method].fuse(parts, {})
     with pytest.raises(PanopticFileError, match=r"needs a semantic prediction, got none\. Give --semantic"):
         METHODS[method].fuse(ImageParts(raw(), "Image 7"), {})
+
+
+def test_affinity_reads_the_maps_of_the_grid_first() -> None:
+    # On the grid (one row, cells of 2 pixels) stuff 2 is best at the left and 3 at the right; the instance of
+    # class 1, on the left, is second there, and what the left gives to itself keeps that order.
+    grid = torch.tensor([[[0.0, 0]], [[4, 0]], [[5, 0]], [[0, 5]]])
+    left = torch.tensor([[[1.0, 0]]])
+    maps = AffinityMaps(grid, left, left, gamma=1.0, stride=(1.0, 2.0))
+    full = torch.tensor([[[0.0] * 4], [[0.0] * 4], [[0.0] * 4], [[5.0] * 4]])
+    method, settings = METHODS["affinity"], {"form": "sum"}
+    assert set(method.options) == {"affinity", "form", "score", "stuff_area"}
+
+    def labels(parts: RawOutputs, **more: Any) -> list[int]:
+        return method.fuse(ImageParts(parts, "Image 1"), {**settings, **more}).label_map().tolist()[0]
+
+    # Left: softmax 0.27 of class 1; "sum" gives 0.9 * (0.27 + 1) > 0.72 of stuff 2. "mask_free": 0.24 < 0.72.
+    assert labels(raw(affinity=maps, sem_logits=full)) == [1, 1, 3, 3]
+    assert labels(raw(affinity=maps), form="mask_free") == [2, 2, 3, 3]
+    assert labels(raw(sem_logits=full), form="mask_free") == [3, 3, 3, 3]
+    with pytest.raises(PanopticFileError, match=r"'affinity' needs semantic logits of every class, got none"):
+        labels(raw(sem_logits=full[1:]))
+    with pytest.raises(PanopticFileError, match=r"'affinity' needs semantic logits of every class, got none"):
+        labels(raw(sem_seg=torch.zeros(1, 4, dtype=torch.int64)))
+
+
+def test_affinity_can_be_left_out() -> None:
+    # The right cell takes what the left one gives, where stuff 2 is a little better than stuff 3.
+    grid = torch.tensor([[[0.0, 0]], [[0, 0]], [[5, 4]], [[0, 5]]])
+    maps = AffinityMaps(
+        grid, torch.tensor([[[0.0, 1]]]), torch.tensor([[[1.0, 0]]]), gamma=10.0, stride=(1.0, 2.0)
+    )
+    method = METHODS["affinity"]
+    parts = ImageParts(raw(affinity=maps), "Image 1")
+    assert method.fuse(parts, {"score": 0.95}).label_map().tolist() == [[2, 2, 2, 2]]
+    alone = method.fuse(parts, {"score": 0.95, "affinity": method.options["affinity"].read("false")})
+    assert alone.label_map().tolist() == [[2, 2, 3, 3]]

@@ -1,6 +1,12 @@
 """Every way to make a panoptic map: exact, fast, on its own (NumPy and PyTorch only)."""
 
-from panoptic_fusion.affinity import apply_affinity, dynamic_potential, fuse_by_affinity
+from panoptic_fusion.affinity import (
+    AffinityMaps,
+    apply_affinity,
+    dynamic_potential,
+    fuse_by_affinity,
+    fuse_by_affinity_maps,
+)
 from panoptic_fusion.box_masks import BoxMasks
 from panoptic_fusion.centers import (
     Centers,
@@ -40,6 +46,7 @@ from panoptic_fusion.panoptic_logits import (
     prune_masks,
     resolve_classes,
 )
+from panoptic_fusion.precision import full_precision
 from panoptic_fusion.ranking import fuse_by_ranking, ranking_scores
 from panoptic_fusion.raw_outputs import RawOutputs
 from panoptic_fusion.regions import connected_components, segment_boxes
@@ -48,6 +55,7 @@ from panoptic_fusion.semantic import label_map_from_logits
 from panoptic_fusion.stuff import drop_small_stuff
 
 __all__ = [
+    "AffinityMaps",
     "BoxMasks",
     "CenterTargets",
     "Centers",
@@ -70,7 +78,9 @@ __all__ = [
     "encode_centers",
     "find_centers",
     "flip_raw_outputs",
+    "full_precision",
     "fuse_by_affinity",
+    "fuse_by_affinity_maps",
     "fuse_by_centers",
     "fuse_by_confidence",
     "fuse_by_mask_guidance",

@@ -97,8 +97,11 @@ def read_instances(
     num_things: int,
     score_threshold: float,
     beside: str = "sem_seg",
+    needs_masks: bool = True,
 ) -> Instances:
-    """Check the instances of one image and sort them; `beside` names the argument whose device rules.
+    """Check the instances of one image and sort them.
+
+    `beside` names the argument whose device rules; without `needs_masks` boxes alone will do.
 
     Raises:
         ValueError: On counts, shapes, devices, labels or values that do not fit.
@@ -106,7 +109,7 @@ def read_instances(
     """
     check_count(num_things, "num_things")
     check_fraction(score_threshold, "score_threshold", low=-math.inf, high=math.inf)
-    masks = as_box_masks(masks, size)
+    masks = as_box_masks(masks, size, needs_masks=needs_masks)
     count = len(masks)
     labels, scores = as_tensor(labels, "labels"), as_tensor(scores, "scores")
     for name, column in (("labels", labels), ("scores", scores)):
@@ -133,9 +136,15 @@ def read_instances(
     return Instances(MaskReader(masks, size), order.tolist(), host_labels, host_scores)
 
 
-def as_box_masks(masks: BoxMasks | ArrayLike, size: tuple[int, int]) -> BoxMasks:
-    """Return masks in boxes; full masks ``(N, H, W)`` bool are cut down first."""
+def as_box_masks(masks: BoxMasks | ArrayLike, size: tuple[int, int], *, needs_masks: bool = True) -> BoxMasks:
+    """Return masks in boxes; full masks ``(N, H, W)`` bool are cut down first.
+
+    Raises:
+        ValueError: If boxes alone are given where masks are needed, or a shape does not fit.
+    """
     if isinstance(masks, BoxMasks):
+        if needs_masks:
+            masks.check_masks()
         return masks
     masks = as_tensor(masks, "masks")
     check_shape(masks, "masks", (None, *size), f"(N, H, W) = (N, {size[0]}, {size[1]})")

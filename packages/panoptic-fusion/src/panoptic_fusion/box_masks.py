@@ -34,11 +34,13 @@ from panoptic_fusion.paste import Window, paste_masks, paste_windows, resample_m
 class BoxMasks:
     """``N`` masks, each known inside a box only.
 
-    Two forms, made by `from_logits`, and by `from_crops` or `from_full`:
+    Three forms, made by `from_logits`, by `from_crops` or `from_full`, and by `from_boxes`:
 
     - *logits*: ``(N, M, M)`` mask logits relative to float boxes, as a mask head predicts them. A mask is
       read at any image size by the pasting rule of `panoptic_fusion.paste`.
     - *crops*: bool masks in whole-pixel windows, as annotations are. Outside its window a mask is empty.
+    - *boxes*: float boxes of a network without mask head. Their masks are not known (a full box would be a
+      guess): whatever reads one raises a ValueError.
 
     Treat it as immutable. The boxes are copied to the host once, when a window is first asked for.
 
@@ -56,8 +58,8 @@ class BoxMasks:
         crops: tuple[Tensor, ...] | None = None,
         host_boxes: np.ndarray | None = None,
     ) -> None:
-        if (mask_logits is None) == (crops is None):
-            msg = "Expected either `mask_logits` or `crops`. Use `from_logits`, `from_crops` or `from_full`."
+        if mask_logits is not None and crops is not None:
+            msg = "Expected `mask_logits` or `crops`, got both. Use `from_logits` or `from_crops`."
             raise ValueError(msg)
         self.boxes = boxes
         self.mask_logits = mask_logits
@@ -136,6 +138,25 @@ class BoxMasks:
         return cls.from_crops(crops, torch.from_numpy(windows), device=masks.device)
 
     @classmethod
+    def from_boxes(cls, boxes: ArrayLike) -> Self:
+        """Wrap boxes whose masks are not known.
+
+        Args:
+            boxes: ``(N, 4)`` xyxy in pixels, half-open; may reach out of the image.
+
+        Raises:
+            ValueError: If the shape does not fit.
+
+        Example:
+            >>> masks = BoxMasks.from_boxes(torch.tensor([[1.0, 0.0, 3.0, 1.0]]))
+            >>> masks.has_masks, masks.window(0, (2, 4))
+            (False, (1, 0, 3, 1))
+        """
+        boxes = as_tensor(boxes, "boxes")
+        check_shape(boxes, "boxes", (None, 4), "(N, 4), one row for each box")
+        return cls(boxes.float())
+
+    @classmethod
     def cat(cls, parts: Sequence["BoxMasks"]) -> "BoxMasks":
         """Join masks of one form; parts without masks may have any form.
 
@@ -153,6 +174,8 @@ class BoxMasks:
         if len(logits) == len(parts) and len({tuple(one.shape[1:]) for one in logits}) == 1:
             return cls(boxes, mask_logits=torch.cat(logits))
         crops = [part._crops for part in parts if part._crops is not None]
+        if not any(part.has_masks for part in parts):
+            return cls(boxes)
         if len(crops) == len(parts):
             host = np.concatenate([part.host_boxes for part in parts])
             return cls(boxes, crops=tuple(crop for group in crops for crop in group), host_boxes=host)
@@ -163,7 +186,9 @@ class BoxMasks:
         return self.boxes.shape[0]
 
     def __repr__(self) -> str:
-        form = "crops" if self.mask_logits is None else f"logits {tuple(self.mask_logits.shape[1:])}"
+        form = "crops" if self.has_masks else "boxes"
+        if self.mask_logits is not None:
+            form = f"logits {tuple(self.mask_logits.shape[1:])}"
         return f"BoxMasks({len(self)} {form}, device='{self.device}')"
 
     def __getitem__(self, index: int | slice | Sequence[int] | ArrayLike) -> "BoxMasks":
@@ -174,7 +199,7 @@ class BoxMasks:
         host_boxes = None if known is None else known[rows]
         if self.mask_logits is not None:
             return BoxMasks(self.boxes[picked], mask_logits=self.mask_logits[picked], host_boxes=host_boxes)
-        crops = tuple(self._all_crops[i] for i in rows.tolist())
+        crops = None if self._crops is None else tuple(self._crops[i] for i in rows.tolist())
         return BoxMasks(self.boxes[picked], crops=crops, host_boxes=host_boxes)
 
     @property
@@ -183,14 +208,33 @@ class BoxMasks:
         return self.boxes.device
 
     @property
+    def has_masks(self) -> bool:
+        """Whether masks are known, not boxes alone."""
+        return self.mask_logits is not None or self._crops is not None
+
+    @property
     def whole_crops(self) -> tuple[Tensor, ...] | None:
-        """The crops ``(h, w)`` bool in their unclipped windows, or None in the logit form."""
+        """The crops ``(h, w)`` bool in their unclipped windows, or None in the other forms."""
         return self._crops
 
     @property
     def _all_crops(self) -> tuple[Tensor, ...]:
+        self.check_masks()
         assert self._crops is not None
         return self._crops
+
+    def check_masks(self) -> None:
+        """Raise unless masks are known.
+
+        Raises:
+            ValueError: If there are boxes alone.
+        """
+        if not self.has_masks:
+            msg = (
+                "Expected instances with masks, got boxes alone. Give the network a mask head, or use what "
+                'reads boxes only: `fuse_by_affinity` with `form="mask_free"`.'
+            )
+            raise ValueError(msg)
 
     @cached_property
     def host_boxes(self) -> np.ndarray:
@@ -212,7 +256,7 @@ class BoxMasks:
         return torch.cat([piece.sigmoid() for piece in float_pieces(self.mask_logits)])
 
     def finite(self) -> Tensor:
-        """Return which masks have finite logits only, ``(N,)`` bool; crops always are."""
+        """Return which masks have finite logits only, ``(N,)`` bool; crops and boxes count as finite."""
         if self.mask_logits is None:
             return torch.ones(len(self), dtype=torch.bool, device=self.device)
         return torch.cat([all_finite(piece) for piece in float_pieces(self.mask_logits)])
@@ -226,7 +270,9 @@ class BoxMasks:
         if self.mask_logits is not None:
             mask_logits = self.mask_logits.to(device, non_blocking=non_blocking)
             return BoxMasks(boxes, mask_logits=mask_logits, host_boxes=known)
-        crops = tuple(crop.to(device, non_blocking=non_blocking) for crop in self._all_crops)
+        crops = self._crops
+        if crops is not None:
+            crops = tuple(crop.to(device, non_blocking=non_blocking) for crop in crops)
         return BoxMasks(boxes, crops=crops, host_boxes=known)
 
     def cpu(self) -> "BoxMasks":
@@ -237,10 +283,8 @@ class BoxMasks:
         """Return `window` of all masks."""
         size = check_size(size)
         if self._windows is None or self._windows[0] != size:
-            if self.mask_logits is not None:
-                table = paste_windows(self.host_boxes, size)
-            else:
-                table = clip_windows(self.host_boxes, size)
+            make = paste_windows if self._crops is None else clip_windows
+            table = make(self.host_boxes, size)
             self._windows = (size, [(x0, y0, x1, y1) for x0, y0, x1, y1 in table.tolist()])
         return self._windows[1]
 
@@ -254,6 +298,7 @@ class BoxMasks:
 
     def crops(self, size: tuple[int, int], picked: Sequence[int] | None = None) -> Iterator[Tensor]:
         """Yield `crop` of all masks, or of the picked ones in their order; cheaper than one by one."""
+        self.check_masks()
         windows = self.windows(size)
         picked = range(len(self)) if picked is None else picked
         if self.mask_logits is not None:
@@ -268,8 +313,9 @@ class BoxMasks:
         """Return the logits of mask `i` resampled inside `window`, ``(h, w)`` float32; differentiable.
 
         Raises:
-            ValueError: In the crop form, which has no logits.
+            ValueError: In the other forms, which have no logits.
         """
+        self.check_masks()
         if self.mask_logits is None:
             msg = "Expected masks with logits, got crops. Build them by `BoxMasks.from_logits`."
             raise ValueError(msg)
@@ -287,13 +333,13 @@ class BoxMasks:
     def rescale(self, factor_x: float, factor_y: float) -> "BoxMasks":
         """Return the masks in an image that is scaled by the factors.
 
-        Logits stay as they are, their boxes move. Crops are resampled, nearest pixel centre.
+        Logits stay as they are, their boxes move; so do boxes alone. Crops are read at the nearest centre.
         """
         for name, factor in (("factor_x", factor_x), ("factor_y", factor_y)):
             if not (factor > 0 and np.isfinite(factor)):
                 msg = f"Expected `{name}` to be finite and > 0, got {factor}."
                 raise ValueError(msg)
-        if self.mask_logits is not None:
+        if self._crops is None:
             factors = self.boxes.new_tensor([factor_x, factor_y, factor_x, factor_y])
             return BoxMasks(self.boxes * factors, mask_logits=self.mask_logits)
         scale = np.array([factor_x, factor_y, factor_x, factor_y])

@@ -8,6 +8,7 @@ arXiv:1901.03784): semantic logits are averaged, instances come from one view.
 Maps are added to a running sum, one view after the other: pass a generator, and no two views exist at once.
 """
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -18,6 +19,7 @@ from torch import Tensor
 
 from panoptic_fusion._checks import ArrayLike, as_tensor, check_shape, check_size
 from panoptic_fusion._means import Mean, SemanticMean, Space, weighted
+from panoptic_fusion.affinity.maps import AffinityMaps
 from panoptic_fusion.box_masks import BoxMasks
 from panoptic_fusion.nms import nms
 from panoptic_fusion.raw_outputs import RawOutputs
@@ -29,7 +31,11 @@ _MAPS = ("sem_logits", "ranking", "center_heatmap", "offsets")
 def flip_raw_outputs(raw: RawOutputs) -> RawOutputs:
     """Mirror everything, left to right: from a mirrored view back to the image, or the other way.
 
-    The x offset is negated as well. Applied twice it gives the same values back.
+    The x offset is negated as well. Applied twice it gives the same values back. The grid of `affinity`
+    counts from the left: its cells have to fill the image.
+
+    Raises:
+        ValueError: If the last column of the affinity's cells reaches beyond the image.
 
     Example:
         >>> raw = RawOutputs((1, 2), 0, 1, offsets=torch.tensor([[[3.0, 4.0]], [[1.0, 2.0]]]))
@@ -43,15 +49,16 @@ def flip_raw_outputs(raw: RawOutputs) -> RawOutputs:
     if "offsets" in mirrored:
         mirrored["offsets"][1].neg_()
     masks = None if raw.masks is None else _flip_masks(raw.masks, raw.size[1])
-    return replace(raw, masks=masks, **mirrored)
+    affinity = None if raw.affinity is None else _flip_affinity(raw.affinity, raw.size[1])
+    return replace(raw, masks=masks, affinity=affinity, **mirrored)
 
 
 def resize_raw_outputs(raw: RawOutputs, size: tuple[int, int]) -> RawOutputs:
     """Bring everything to another size of the same image.
 
     Maps are read bilinearly in float32 (``align_corners=False``: pixel centres at i + 0.5), the label map at
-    the nearest pixel centre; boxes are scaled. Offsets are pixels: each axis is multiplied by new / old, that
-    is, divided by the view's scale.
+    the nearest pixel centre; boxes are scaled, and so are the strides of `affinity`. Offsets are pixels: each
+    axis is multiplied by new / old, that is, divided by the view's scale.
 
     Args:
         raw: Of a view.
@@ -78,7 +85,8 @@ def resize_raw_outputs(raw: RawOutputs, size: tuple[int, int]) -> RawOutputs:
         resized["offsets"] *= resized["offsets"].new_tensor([factor_y, factor_x])[:, None, None]
     masks = None if raw.masks is None else raw.masks.rescale(factor_x, factor_y)
     sem_seg = None if raw.sem_seg is None else _nearest(raw.sem_seg, size)
-    return replace(raw, size=size, masks=masks, sem_seg=sem_seg, **resized)
+    affinity = None if raw.affinity is None else raw.affinity.rescale(factor_y, factor_x)
+    return replace(raw, size=size, masks=masks, sem_seg=sem_seg, affinity=affinity, **resized)
 
 
 @torch.no_grad()
@@ -174,7 +182,7 @@ def merge_raw_outputs(
 
     Raises:
         ValueError: If there is no view, sizes, fields or counts differ, a view has a label map but no scores,
-            or a mean is NaN or plus infinity.
+            or `affinity` maps, or a mean is NaN or plus infinity.
     """
     first: RawOutputs | None = None
     means: dict[str, Mean] = {}
@@ -218,6 +226,12 @@ def _check_view(view: RawOutputs, first: RawOutputs, names: set[str]) -> None:
     if view.sem_seg is not None and view.sem_logits is None:
         msg = "Expected views with `sem_logits`, got a label map alone, which has no mean. Keep the logits."
         raise ValueError(msg)
+    if view.affinity is not None:
+        msg = (
+            "Expected views without `affinity`, whose features have no mean. Set `affinity=None`: a fusion "
+            "by affinity then reads the mean of `sem_logits`."
+        )
+        raise ValueError(msg)
     own = {name for name in _MAPS if getattr(view, name) is not None}
     if own != names or (view.masks is None) != (first.masks is None):
         msg = (
@@ -238,13 +252,29 @@ def _collapsed_labels(raw: RawOutputs) -> Tensor:
 def _flip_masks(masks: BoxMasks, width: int) -> BoxMasks:
     """Mirror masks in an image of a width."""
     x0, y0, x1, y1 = masks.boxes.unbind(dim=1)
-    if masks.mask_logits is not None:
+    if masks.whole_crops is None:
         boxes = torch.stack([width - x1, y0, width - x0, y1], dim=1)
+        if masks.mask_logits is None:
+            return BoxMasks.from_boxes(boxes)
         return BoxMasks.from_logits(masks.mask_logits.flip(-1), boxes)
     windows = torch.from_numpy(masks.host_boxes.copy())
     windows[:, [0, 2]] = width - windows[:, [2, 0]]
     crops = [crop.flip(-1) for crop in masks.whole_crops or ()]
     return BoxMasks.from_crops(crops, windows, device=masks.device)
+
+
+def _flip_affinity(maps: AffinityMaps, width: int) -> AffinityMaps:
+    """Mirror maps whose cells fill an image of a width."""
+    reached = maps.grid[1] * maps.stride[1]
+    if not math.isclose(reached, width):
+        msg = (
+            f"Expected the cells of `affinity` to fill the width of the image, {width}, got {maps.grid[1]} "
+            f"cells of {maps.stride[1]} pixels. Mirror the network's input instead, or set `affinity=None`."
+        )
+        raise ValueError(msg)
+    names = ("sem_logits", "phi0", "phi1")
+    mirrored: dict[str, Any] = {name: maps.tensors[name].flip(-1) for name in names if name in maps.tensors}
+    return replace(maps, **mirrored)
 
 
 def _bilinear(maps: Tensor, size: tuple[int, int]) -> Tensor:

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from panoptic_fusion._checks import ArrayLike, as_tensor
 from panoptic_fusion._windows import is_host
+from panoptic_fusion.precision import full_precision
 
 Window = tuple[int, int, int, int]
 """``x0, y0, x1, y1`` in whole pixels, half-open, inside the image."""
@@ -72,7 +73,7 @@ def resample_mask(values: Tensor, box: ArrayLike, window: Window) -> Tensor:
     """
     boxes = as_tensor(box, "box").detach().cpu().numpy()[None]
     ((rows, columns),) = window_weights(boxes, [window], values.shape[0], values.shape[1], values.device)
-    with torch.autocast(values.device.type, enabled=False):
+    with full_precision(values):
         return (rows @ (values.to(rows.dtype) @ columns.T)).float()
 
 
@@ -225,7 +226,7 @@ def _pieces(windows: Sequence[Window], picked: Sequence[int]) -> Iterator[list[i
 def _paste(probs: Tensor, rows: Tensor, columns: Tensor, threshold: float) -> Tensor:
     """Return ``rows @ probs @ columns.T >= threshold``, in pieces of rows if it is large."""
     if torch.is_autocast_enabled(probs.device.type):
-        with torch.autocast(probs.device.type, enabled=False):
+        with full_precision(probs):
             return _paste(probs, rows, columns, threshold)
     stretched = probs.to(rows.dtype) @ columns.T  # (M, w)
     height, width = rows.shape[0], columns.shape[0]

@@ -1,5 +1,7 @@
 """Fusion by affinity: the argmax of the P that training sees, at the image's own resolution."""
 
+from pathlib import Path
+
 import pytest
 import torch
 from torch import Tensor
@@ -11,9 +13,9 @@ from panoptic_heads.dense_affinity import (
     AffinityFeatures,
     AffinityFusion,
     AffinityHead,
-    AffinityOutputs,
     Detections,
     DynamicPotential,
+    affinity_maps,
     valid_cells,
 )
 from panoptic_heads.registry import MODELS
@@ -34,19 +36,19 @@ def _parts() -> tuple[Detections, Tensor, AffinityFeatures]:
     return Detections(boxes, torch.tensor([0, 1, 1]), scores, masks), logits, features
 
 
-def _raw(gamma: float = 3.0) -> AffinityOutputs:
+def _raw(gamma: float = 3.0) -> RawOutputs:
     detections, logits, features = _parts()
     assert detections.mask_logits is not None
     masks = BoxMasks.from_logits(detections.mask_logits, detections.boxes)
-    raw = RawOutputs(
+    return RawOutputs(
         size=OUTPUT,
         num_things=NUM_THINGS,
         num_classes=NUM_CLASSES,
         masks=masks.rescale(OUTPUT[1] / IMAGE[1], OUTPUT[0] / IMAGE[0]),
         labels=detections.labels,
         scores=detections.scores,
+        affinity=affinity_maps(logits, Sizes(PADDED, IMAGE, OUTPUT), features, gamma),
     )
-    return AffinityOutputs.extend(raw, logits, Sizes(PADDED, IMAGE, OUTPUT), features, gamma)
 
 
 @pytest.mark.parity
@@ -106,9 +108,22 @@ def test_any_box_based_network_without_an_affinity() -> None:
         fusion(plain)
 
 
-def test_moves_with_its_parts() -> None:
-    moved = _raw().to("meta")
-    assert moved.grid_logits is not None
-    assert moved.features is not None
-    assert {each.device.type for each in (moved.grid_logits, *moved.features, moved.labels)} == {"meta"}
-    assert moved.cell == pytest.approx((4 * 41 / 27, 6.0))
+def test_maps_of_the_grid() -> None:
+    logits, features = _parts()[1:]
+    maps = affinity_maps(logits, Sizes(PADDED, IMAGE, OUTPUT), features, torch.tensor(3.0))
+    # 32 pixels in 8 cells, 27 of them shown as 41; 40 in 10, 38 as 57.
+    assert maps.stride == pytest.approx((4 * 41 / 27, 6.0))
+    assert maps.phi1 is features.phi1
+    alone = affinity_maps(logits, Sizes(PADDED, IMAGE, OUTPUT), None)
+    assert alone.phi0 is None
+    raw = _raw()
+    without = AffinityFusion(affinity=False, stuff_area_limit=0)(raw)
+    raw.affinity = alone
+    assert torch.equal(AffinityFusion(stuff_area_limit=0)(raw).id_map, without.id_map)
+
+
+def test_a_file_gives_the_same(tmp_path: Path) -> None:
+    fusion = AffinityFusion(stuff_area_limit=0)
+    _raw().save(tmp_path / "one.npz")
+    assert torch.equal(fusion(RawOutputs.load(tmp_path / "one.npz")).id_map, fusion(_raw()).id_map)
+    assert not torch.equal(fusion(_raw(0.0)).id_map, fusion(_raw()).id_map)

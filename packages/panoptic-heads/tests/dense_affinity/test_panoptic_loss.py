@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from panoptic_fusion import PanopticSegmentation, apply_affinity, dynamic_potential
+from panoptic_heads.common import NO_TARGET
 from panoptic_heads.dense_affinity import (
-    NO_TARGET,
     PanopticMatchingLoss,
     match_segments,
     matched_target,

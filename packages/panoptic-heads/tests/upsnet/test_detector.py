@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from panoptic_fusion import BoxMasks, RawOutputs, argmax_panoptic_logits
-from panoptic_heads.common import PanopticLogitsFusion, TrainingState
+from panoptic_heads.common import NO_TARGET, PanopticLogitsFusion, TrainingState
 from panoptic_heads.registry import MODELS
-from panoptic_heads.upsnet import NO_TARGET, UPSNet, panoptic_cross_entropy, panoptic_target
+from panoptic_heads.upsnet import UPSNet, panoptic_cross_entropy, panoptic_target
 
 Make = Callable[..., dict[str, Any]]
 HEAD = {

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from panoptic_fusion import BoxMasks, PanopticSegmentation, dense_panoptic_logits
-from panoptic_heads.upsnet import NO_TARGET, draw_visible, panoptic_cross_entropy, panoptic_target
+from panoptic_heads.common import NO_TARGET
+from panoptic_heads.upsnet import draw_visible, panoptic_cross_entropy, panoptic_target
 
 # Two things (0, 1), two stuff classes (2, 3). Segments: 10 and 11 instances, 12 a crowd, 13 a thing that no
 # instance shows (too small, or not in the instance file), 20 and 21 stuff, 0 void.

@@ -157,7 +157,10 @@ def count_network(
         model = MODELS.build(cfg.model)
     counts = measure(model, size, num_boxes=num_boxes, num_masks=num_masks)
     height, width = counts.size
-    heads = f", {num_boxes} boxes, {num_masks} masks" if hasattr(model, "roi_head") else ""
+    heads = ""
+    if hasattr(model, "roi_head"):
+        masks = f"{num_masks} masks" if model.roi_head.with_mask else "no masks"
+        heads = f", {num_boxes} boxes, {masks}"
     print(f"{type(model).__name__}, one image of {height} x {width}{heads}\n{counts.to_table()}")  # noqa: T201
     if json_path is not None:
         Path(json_path).write_text(counts.to_json() + "\n", encoding="utf-8")

@@ -30,7 +30,8 @@ class InstanceAP(PerImageMetric):
     """AP of ``pred_instances`` against ``gt_instances``, the standard output that no fusion has touched.
 
     The values are ``instance/box_AP``, ``box_AP50``, ``box_AP75``, ``box_AP_s``, ``_m``, ``_l`` and the same
-    for masks, in percent. A model without instances of its own has no values.
+    for masks, in percent. A model without instances of its own has no values, one without a mask head those
+    of boxes alone.
 
     Args:
         kinds: ``"box"``, ``"mask"`` or both.
@@ -83,7 +84,11 @@ class InstanceAP(PerImageMetric):
             print_log("AP: not available, the model has no instances of its own.", logger="current")
             return {}
         found, truth = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
-        results = coco_ap(found, truth, self.table, kinds=self.kinds, max_detections=self.max_detections)
+        kinds = self.kinds
+        if "mask" in kinds and any(each.masks is None for each in found):
+            print_log("mask AP: not available, the model predicts boxes alone.", logger="current")
+            kinds = tuple(kind for kind in kinds if kind != "mask")
+        results = coco_ap(found, truth, self.table, kinds=kinds, max_detections=self.max_detections)
         values: dict[str, float] = {}
         for kind, result in results.items():
             values |= {f"{kind}_{name}": float(getattr(result, key)) for name, key in _NAMES.items()}
@@ -93,7 +98,9 @@ class InstanceAP(PerImageMetric):
         return values
 
     def _rles(self, instances: Mapping[str, Any], size: tuple[int, int]) -> list[RLE] | None:
-        return box_masks_to_rle(instances["masks"], size) if "mask" in self.kinds else None
+        if "mask" not in self.kinds or "masks" not in instances:
+            return None
+        return box_masks_to_rle(instances["masks"], size)
 
 
 def _as_boxes(boxes: Any) -> Any:

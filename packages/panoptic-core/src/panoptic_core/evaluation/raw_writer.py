@@ -21,7 +21,10 @@ class RawOutputsWriter:
         self.folder = Path(folder)
 
     def __call__(self, raw: RawOutputs, sample: Any) -> RawOutputs:
-        """Write one image and return its outputs unchanged; class scores are stored as float16."""
+        """Write one image and return its outputs unchanged; class scores are stored as float16.
+
+        Affinity maps have a fraction of the pixels, and their features no bound: they are kept as they are.
+        """
         name = Path(image_name_of(sample.metainfo)).with_suffix(".npz").as_posix()
         kept = raw if raw.sem_logits is None else replace(raw, sem_logits=raw.sem_logits.half())
         kept.to("cpu").save(path_inside(self.folder, name))

@@ -15,6 +15,7 @@ from panoptic_fusion import (
     BoxMasks,
     PanopticSegmentation,
     RawOutputs,
+    fuse_by_affinity_maps,
     fuse_by_centers,
     fuse_by_confidence,
     fuse_by_mask_guidance,
@@ -218,6 +219,11 @@ def _class_scores(parts: ImageParts, keywords: Mapping[str, Any]) -> Mapping[str
     return {} if logits is None or len(logits) != parts.num_classes else {"sem_logits": logits}
 
 
+def _size(parts: ImageParts, keywords: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Maps on a grid of their own do not tell how large the image is."""
+    return {"size": parts.raw.size}
+
+
 def _takes(*names: str, **others: str) -> Mapping[str, str]:
     """Map arguments to the parts of the same name, and `others` to other parts."""
     return types.MappingProxyType({name: name for name in names} | others)
@@ -230,25 +236,20 @@ _TABLE = (
     FusionMethod("ranking", fuse_by_ranking, _takes(*_INSTANCES, "ranking", sem_seg="stuff_below")),
     FusionMethod("panoptic_logits", fuse_by_panoptic_logits, _takes(*_INSTANCES, "sem_logits")),
     FusionMethod("centers", fuse_by_centers, _takes("center_heatmap", "offsets", "sem_seg"), _class_scores),
+    FusionMethod("affinity", fuse_by_affinity_maps, _takes(*_INSTANCES, maps="affinity"), _size),
 )
 
 METHODS: Mapping[str, FusionMethod] = types.MappingProxyType({method.name: method for method in _TABLE})
 """The methods by name."""
-
-_NOT_FROM_FILES = {
-    "affinity": "it needs the feature maps of the network, which saved outputs do not hold: "
-    "call `panoptic_fusion.fuse_by_affinity` where the network runs"
-}
 
 
 def find_method(name: str) -> FusionMethod:
     """Return a method by its name.
 
     Raises:
-        SettingError: If there is none, or saved outputs do not suffice for it.
+        SettingError: If there is none.
     """
     if name in METHODS:
         return METHODS[name]
-    reason = f"; {_NOT_FROM_FILES[name]}" if name in _NOT_FROM_FILES else ""
-    msg = f"Expected `method` to be one of {', '.join(METHODS)}, got '{name}'{reason}."
+    msg = f"Expected `method` to be one of {', '.join(METHODS)}, got '{name}'."
     raise SettingError(msg)

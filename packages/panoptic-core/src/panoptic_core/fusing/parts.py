@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from panoptic_core.files import PanopticFileError
-from panoptic_fusion import RawOutputs, label_map_from_logits
+from panoptic_fusion import AffinityMaps, RawOutputs, label_map_from_logits
 
 VOID = 255
 _WIDE_VOID = 65535
@@ -26,6 +26,7 @@ class ImageParts:
       before the stuff, gives thing pixels the label 0.
     - ``stuff_seg``: the best stuff class of each pixel, from the logits.
     - ``stuff_below``: ``stuff_seg`` where there are logits, else ``sem_seg``.
+    - ``affinity``: the maps of the network's own grid, else the logits of every class without features.
 
     Attributes:
         raw: What was saved.
@@ -58,6 +59,7 @@ class ImageParts:
                 "sem_seg": self._sem_seg,
                 "stuff_seg": self._stuff_seg,
                 "stuff_below": self._stuff_below,
+                "affinity": self._affinity,
             }
             self._made[name] = makers[name]() if name in makers else getattr(self.raw, name)
         return self._made[name]
@@ -100,6 +102,11 @@ class ImageParts:
         stuff = self.get("stuff_seg")
         return self.get("sem_seg") if stuff is None else stuff
 
+    def _affinity(self) -> AffinityMaps | None:
+        if self.raw.affinity is None and (self.raw.sem_logits is None or self._collapsed):
+            return None
+        return self.raw.affinity_maps()
+
     @property
     def _collapsed(self) -> bool:
         return self.raw.sem_logits is not None and self.raw.sem_logits.shape[0] != self.num_classes
@@ -119,6 +126,10 @@ _SOURCES = {
     "sem_logits": ("semantic logits", _LOGITS),
     "stuff_seg": ("semantic logits", _LOGITS),
     "ranking": ("a ranking map", "Give --raw a folder of RawOutputs .npz that hold `ranking`."),
+    "affinity": (
+        "semantic logits of every class",
+        "Give --raw or --semantic a folder of RawOutputs .npz with `affinity` or all of `sem_logits`.",
+    ),
     "center_heatmap": (
         "a center heat map",
         "Give --raw a folder of RawOutputs .npz that hold `center_heatmap` and `offsets`.",

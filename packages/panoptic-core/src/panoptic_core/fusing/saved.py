@@ -179,10 +179,13 @@ class SavedOutputs:
             path = self.semantic.by_image_id[image.image_id]
             where.append(str(path))
             if path.suffix == ".png":
-                raw = replace(raw, sem_logits=None, sem_seg=self.labels.read(path, image.size))
+                label_map = self.labels.read(path, image.size)
+                raw = replace(raw, sem_logits=None, sem_seg=label_map, affinity=None)
             else:
                 other = self._load(self.semantic, image)
-                raw = replace(raw, sem_logits=other.sem_logits, sem_seg=other.sem_seg)
+                raw = replace(
+                    raw, sem_logits=other.sem_logits, sem_seg=other.sem_seg, affinity=other.affinity
+                )
         return ImageParts(raw, ", ".join(where))
 
     def _load(self, files: ImageFiles, image: ImageEntry) -> RawOutputs:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from panoptic_fusion._checks import ArrayLike, as_tensor, check_bool, check_device, check_shape
+from panoptic_fusion.precision import full_precision
 
 
 def apply_affinity(
@@ -58,7 +59,7 @@ def apply_affinity(
         check_bool(valid, "valid")
         check_device(valid, "valid", potential.device, "potential")
     dtype = torch.float64 if potential.dtype == torch.float64 else torch.float32
-    with torch.autocast(potential.device.type, enabled=False):
+    with full_precision(potential):
         psi = potential.to(dtype).flatten(1)  # (K, P)
         gathered = gather(psi, phi1.to(dtype).flatten(1), valid)  # (C, K)
         return torch.addmm(psi, gamma * gathered.T, phi0.to(dtype).flatten(1)).view(potential.shape)

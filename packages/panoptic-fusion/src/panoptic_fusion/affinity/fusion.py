@@ -4,8 +4,6 @@ Written from the paper, which has no public code: an argmax of the revised poten
 reported numbers drop small stuff at a limit that is not printed: `stuff_area_limit`, off by default.
 """
 
-import math
-
 import numpy as np
 import torch
 from torch import Tensor
@@ -22,14 +20,14 @@ from panoptic_fusion._checks import (
 from panoptic_fusion._instances import Instances, read_instances
 from panoptic_fusion._mask_values import MaskValues
 from panoptic_fusion._windows import is_host
-from panoptic_fusion.affinity.apply import check_features
+from panoptic_fusion.affinity.maps import AffinityMaps, read_features, read_strides
 from panoptic_fusion.affinity.potential import FORMS, Form, Potential
 from panoptic_fusion.affinity.revision import best_channels
 from panoptic_fusion.box_masks import BoxMasks
+from panoptic_fusion.precision import full_precision
 from panoptic_fusion.segmentation import PanopticSegmentation
 
 _VALUES_AT_ONCE = (1 << 15) - 1  # less than PyTorch gives to a second thread
-_ROUNDING = 1e-9
 
 
 @torch.no_grad()
@@ -61,8 +59,8 @@ def fuse_by_affinity(
     Where the result is larger than `sem_logits` it keeps one small map a channel; else some rows of each.
 
     Args:
-        masks: ``N`` instance masks in pixels of the result, or ``(N, H, W)`` bool. Without a mask head
-            (``form="mask_free"``) only their boxes count.
+        masks: ``N`` instance masks in pixels of the result, or ``(N, H, W)`` bool. With ``form="mask_free"``
+            only their boxes count: `BoxMasks.from_boxes` of a network without mask head will do.
         labels: ``(N,)`` integer thing ids in ``[0, num_things)``.
         scores: ``(N,)`` floats.
         sem_logits: ``(C, h, w)`` floats before the softmax, things first, then stuff; the paper's maps have a
@@ -101,8 +99,9 @@ def fuse_by_affinity(
     check_sem_logits(sem_logits, num_things)
     grid = sem_logits.shape[1], sem_logits.shape[2]
     size = grid if size is None else check_size(size)
-    strides = _strides(size, grid, stride)
-    features = _read_features(phi0, phi1, grid, sem_logits.device)
+    strides = read_strides(size, grid, stride)
+    phi0, phi1 = read_features(phi0, phi1, grid, sem_logits.device)
+    features = None if phi0 is None or phi1 is None else (phi0.float(), phi1.float())
     instances = read_instances(
         masks,
         labels,
@@ -112,6 +111,7 @@ def fuse_by_affinity(
         num_things=num_things,
         score_threshold=score_threshold,
         beside="sem_logits",
+        needs_masks=form != "mask_free",
     )
     order = [i for i in instances.order if instances.scores[i] > np.float32(score_threshold)]
     potential = _make_potential(instances, order, sem_logits, strides, num_things, form)
@@ -122,51 +122,56 @@ def fuse_by_affinity(
         winners = torch.zeros(size, dtype=torch.int32, device=sem_logits.device)
         channel_labels, channel_scores = np.array([VOID]), np.zeros(1)
     else:
-        with torch.autocast(sem_logits.device.type, enabled=False):
+        with full_precision(sem_logits):
             winners = best_channels(potential, grid, features, gamma, size, strides)
     return segments_from_channels(
         winners, channel_labels, channel_scores, num_things=num_things, stuff_area_limit=stuff_area_limit
     )
 
 
-def _strides(
-    size: tuple[int, int], grid: tuple[int, int], stride: float | tuple[float, float] | None
-) -> tuple[float, float]:
-    """Return the pixels of the result in a cell, y and x."""
-    if 0 in size or 0 in grid:
-        if size != grid:
-            msg = f"Expected maps with pixels for a result of {size}, got `sem_logits` of {grid}."
-            raise ValueError(msg)
-        return 1.0, 1.0
-    if stride is None:
-        return size[0] / grid[0], size[1] / grid[1]
-    y, x = stride if isinstance(stride, tuple) else (stride, stride)
-    if not all(math.isfinite(one) and one > 0 for one in (y, x)):
-        msg = f"Expected `stride` to be finite and > 0, got {stride}."
-        raise ValueError(msg)
-    # A quotient of sizes may fall short by its rounding.
-    reached = grid[0] * y * (1 + _ROUNDING), grid[1] * x * (1 + _ROUNDING)
-    if reached[0] < size[0] or reached[1] < size[1]:
-        msg = (
-            f"Expected `sem_logits` to reach over the result, {size}, with a stride of {stride}, got {grid} "
-            "cells. Leave `stride` out if the cells fill the result."
-        )
-        raise ValueError(msg)
-    return float(y), float(x)
+def fuse_by_affinity_maps(
+    masks: BoxMasks | ArrayLike,
+    labels: ArrayLike,
+    scores: ArrayLike,
+    maps: AffinityMaps,
+    *,
+    num_things: int,
+    size: tuple[int, int],
+    affinity: bool = True,
+    form: Form = "product",
+    score_threshold: float = 0.5,
+    stuff_area_limit: int = 0,
+) -> PanopticSegmentation:
+    """Do what `fuse_by_affinity` does with what a network says of an image on its own grid.
 
-
-def _read_features(
-    phi0: ArrayLike | None, phi1: ArrayLike | None, grid: tuple[int, int], device: torch.device
-) -> tuple[Tensor, Tensor] | None:
-    """Return ``(D, h, w)`` features in float32, or None."""
-    if phi0 is None and phi1 is None:
-        return None
-    if phi0 is None or phi1 is None:
-        msg = "Expected both `phi0` and `phi1`, or neither, got one."
-        raise ValueError(msg)
-    phi0, phi1 = as_tensor(phi0, "phi0"), as_tensor(phi1, "phi1")
-    check_features(phi0, phi1, grid, device, "sem_logits")
-    return phi0.float(), phi1.float()
+    Args:
+        masks: As there, like all others that are not named here.
+        labels: ``(N,)``.
+        scores: ``(N,)``.
+        maps: See `RawOutputs.affinity_maps`.
+        num_things: Number of thing classes.
+        size: ``(H, W)`` of the image.
+        affinity: False: the potential itself, also of a network that has an affinity.
+        form: See `dynamic_potential`.
+        score_threshold: 0.5 by default.
+        stuff_area_limit: 0 by default.
+    """
+    maps = maps if affinity else maps.without_affinity()
+    return fuse_by_affinity(
+        masks,
+        labels,
+        scores,
+        maps.sem_logits,
+        maps.phi0,
+        maps.phi1,
+        num_things=num_things,
+        gamma=maps.gamma,
+        form=form,
+        score_threshold=score_threshold,
+        size=size,
+        stride=maps.stride,
+        stuff_area_limit=stuff_area_limit,
+    )
 
 
 def _make_potential(

@@ -21,6 +21,8 @@ def with_instances(raw: RawOutputs, index: list[int]) -> RawOutputs:
 def tensors_of(raw: RawOutputs) -> list[tuple[str, Tensor]]:
     """Return all tensors with their names."""
     found = [(column.name, getattr(raw, column.name)) for column in fields(raw)]
+    if raw.affinity is not None:
+        found += [(f"affinity.{name}", value) for name, value in raw.affinity.tensors.items()]
     if raw.masks is not None:
         found += [("boxes", raw.masks.boxes), ("mask_logits", raw.masks.mask_logits)]
         found += [(f"crops[{i}]", crop) for i, crop in enumerate(raw.masks.whole_crops or ())]

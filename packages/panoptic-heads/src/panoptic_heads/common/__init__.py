@@ -9,6 +9,7 @@ from panoptic_heads.common.fusion import (
     PanopticLogitsFusion,
     RankingFusion,
 )
+from panoptic_heads.common.panoptic_target import NO_TARGET, instance_segments, panoptic_truth, target_at
 from panoptic_heads.common.precision import at_least_float32
 from panoptic_heads.common.prediction import PanopticPrediction, instances_of
 from panoptic_heads.common.resize import resize_logits, resize_winner
@@ -23,6 +24,7 @@ from panoptic_heads.common.structures import NetworkOutput, RoITrainingContext, 
 from panoptic_heads.common.tta import ViewSettings
 
 __all__ = [
+    "NO_TARGET",
     "BootstrappedCrossEntropy",
     "ConcatSemanticHead",
     "ConfidenceFusion",
@@ -43,8 +45,11 @@ __all__ = [
     "TrainingState",
     "ViewSettings",
     "at_least_float32",
+    "instance_segments",
     "instances_of",
+    "panoptic_truth",
     "pixel_cross_entropy",
     "resize_logits",
     "resize_winner",
+    "target_at",
 ]

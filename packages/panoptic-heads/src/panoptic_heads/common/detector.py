@@ -38,7 +38,8 @@ class PanopticTwoStageDetector(PanopticPrediction, TwoStageDetector):
         backbone: As MMDetection's two-stage detectors have it, like the next three.
         neck: Feature pyramid.
         rpn_head: Region proposals.
-        roi_head: A :class:`~panoptic_heads.common.roi_head.PanopticRoIHead`.
+        roi_head: A :class:`~panoptic_heads.common.roi_head.PanopticRoIHead`. Its mask head is optional;
+            without one the detections are boxes alone, for a fusion that reads no masks.
         semantic_head: A :class:`~panoptic_heads.common.semantic_heads.SemanticHead`.
         panoptic_fusion_head: One of :mod:`panoptic_heads.common.fusion`.
         train_cfg: ``rpn``, ``rpn_proposal`` and ``rcnn`` as MMDetection has them.
@@ -50,6 +51,9 @@ class PanopticTwoStageDetector(PanopticPrediction, TwoStageDetector):
         tta: Test-time augmentation: ``scales``, ``flip`` and more, the entries of
             :class:`~panoptic_heads.common.tta.ViewSettings`. None: the input as it is. ``tools/test.py
             --tta`` fills it with the config's block of that name.
+
+    Raises:
+        ValueError: If the fusion reads masks and there is no mask head.
 
     Attributes:
         true_boxes: What detections take from the ground truth, see :meth:`use_true_boxes`; None: nothing.
@@ -85,6 +89,13 @@ class PanopticTwoStageDetector(PanopticPrediction, TwoStageDetector):
             )
             self.semantic_head = MODELS.build(semantic_head)
             self.init_prediction(MODELS.build(panoptic_fusion_head), tta)
+        if not self.roi_head.with_mask and getattr(self.panoptic_fusion_head, "needs_masks", False):
+            msg = (
+                "Expected a fusion that reads no masks for a `roi_head` without `mask_head`, got "
+                f"{type(self.panoptic_fusion_head).__name__}. Give it a mask head, or use AffinityFusion "
+                'with form="mask_free".'
+            )
+            raise ValueError(msg)
         self.true_boxes: Literal["boxes", "boxes+classes"] | None = None
 
     # --- training
@@ -155,19 +166,36 @@ class PanopticTwoStageDetector(PanopticPrediction, TwoStageDetector):
             ]
         features = self.extract_feat(batch_inputs)
         detections = self.predict_things(features, samples)
+        sem_logits = self.semantic_logits(features)
         padded_size = (batch_inputs.shape[2], batch_inputs.shape[3])
-        return [
-            self._raw_output(
-                meta, *things, logits, Sizes(padded_size, height_and_width(meta["img_shape"]), size)
-            )
-            for meta, things, logits, size in zip(
-                [sample.metainfo for sample in samples],
-                detections,
-                self.semantic_logits(features),
-                sizes,
-                strict=True,
+        image_sizes = [
+            Sizes(padded_size, height_and_width(sample.metainfo["img_shape"]), size)
+            for sample, size in zip(samples, sizes, strict=True)
+        ]
+        outputs = [
+            self._raw_output(sample.metainfo, *things, logits, own_sizes)
+            for sample, things, logits, own_sizes in zip(
+                samples, detections, sem_logits, image_sizes, strict=True
             )
         ]
+        self.extend_outputs(outputs, features, sem_logits, image_sizes)
+        return outputs
+
+    def extend_outputs(
+        self,
+        outputs: Sequence[NetworkOutput],
+        features: Sequence[Tensor],
+        sem_logits: Tensor,
+        sizes: Sequence[Sizes],
+    ) -> None:
+        """Add what a method's network says more about the images of a batch; here there is nothing.
+
+        Args:
+            outputs: Of each image; changed in place.
+            features: What :meth:`extract_feat` returned.
+            sem_logits: ``(N, C, h, w)``, the semantic head's own map, padding included.
+            sizes: Of each image, from that map to the result.
+        """
 
     def predict_things(
         self, features: Sequence[Tensor], samples: list[DetDataSample]
@@ -237,7 +265,9 @@ class PanopticTwoStageDetector(PanopticPrediction, TwoStageDetector):
             every_class = raw.sem_seg
             raw.sem_seg = raw.num_things + resize_winner(sem_logits[head.num_thing_channels :].float(), sizes)
         masks = _box_masks(for_ap, factors)
-        instances = InstanceData(bboxes=masks.boxes, scores=for_ap.scores, labels=for_ap.labels, masks=masks)
+        instances = InstanceData(bboxes=masks.boxes, scores=for_ap.scores, labels=for_ap.labels)
+        if masks.has_masks:
+            instances.masks = masks
         return NetworkOutput(raw, instances, every_class)
 
     # --- the network alone
@@ -285,5 +315,7 @@ def _class_agnostic(sample: DetDataSample) -> DetDataSample:
 
 
 def _box_masks(detections: InstanceData, factors: tuple[float, float]) -> BoxMasks:
-    masks = BoxMasks.from_logits(detections.mask_logits, detections.bboxes)
-    return masks.rescale(*factors)
+    """Return masks, or boxes alone, in pixels of the result."""
+    if "mask_logits" not in detections:
+        return BoxMasks.from_boxes(detections.bboxes).rescale(*factors)
+    return BoxMasks.from_logits(detections.mask_logits, detections.bboxes).rescale(*factors)

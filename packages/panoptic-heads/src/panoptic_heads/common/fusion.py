@@ -24,6 +24,7 @@ from panoptic_heads.registry import MODELS
 class Fusion(Protocol):
     """What a detector needs of a fusion; one that reads ``raw.sem_logits`` has ``needs_sem_logits`` true.
 
+    One with a true ``needs_masks`` cannot do with a network without mask head, which gives boxes alone.
     One with a true ``stuff_everywhere`` gets ``raw.sem_seg`` without things: each pixel's best stuff class.
     """
 
@@ -45,6 +46,7 @@ class ConfidenceFusion:
     """
 
     needs_sem_logits = False
+    needs_masks = True
 
     def __init__(
         self, score_thr: float = 0.5, mask_overlap: float = 0.5, stuff_area_limit: int = 4096
@@ -85,6 +87,8 @@ class MaskGuidedFusion:
             logits).
         stuff_area_limit: Stuff segments with fewer pixels become void; the paper has no limit.
     """
+
+    needs_masks = True
 
     def __init__(
         self,
@@ -153,6 +157,7 @@ class PanopticLogitsFusion:
     """
 
     needs_sem_logits = True
+    needs_masks = True
 
     def __init__(
         self,
@@ -219,6 +224,7 @@ class RankingFusion:
     """
 
     needs_sem_logits = False
+    needs_masks = True
     stuff_everywhere = True
 
     def __init__(

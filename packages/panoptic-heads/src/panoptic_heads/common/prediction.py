@@ -82,8 +82,8 @@ class PanopticPrediction:
 
         Returns:
             The same samples with ``pred_panoptic`` (PanopticSegmentation), ``pred_panoptic_seg`` (PixelData,
-            MMDetection's encoding), ``pred_instances`` (bboxes, scores, labels, masks) and, if the semantic
-            head knows every class, ``pred_sem_seg`` (PixelData).
+            MMDetection's encoding), ``pred_instances`` (bboxes, scores, labels, masks; no masks without a
+            mask head) and, if the semantic head knows every class, ``pred_sem_seg`` (PixelData).
         """
         return self.finish(
             batch_data_samples, self.predict_raw(batch_inputs, batch_data_samples, rescale=rescale)

@@ -1,7 +1,8 @@
 """Mask R-CNN's RoI head, made for panoptic models.
 
 The network is MMDetection's. What is added: training returns what a method's own losses need; testing filters
-boxes twice, once for average precision and once for fusion; masks stay in their boxes.
+boxes twice, once for average precision and once for fusion; masks stay in their boxes. A mask
+head is optional.
 """
 
 from collections.abc import Callable, Sequence
@@ -29,7 +30,8 @@ MaskPredictor = Callable[[Sequence[Tensor], Sequence[Tensor]], Sequence[Tensor]]
 class PanopticRoIHead(StandardRoIHead):
     """MMDetection's standard RoI head with a training context and two box filters.
 
-    The arguments are MMDetection's; ``test_cfg`` is the filter for average precision.
+    The arguments are MMDetection's; ``test_cfg`` is the filter for average precision. Without a mask head
+    (``mask_head=None``) detections are boxes alone.
     """
 
     def loss(
@@ -49,26 +51,29 @@ class PanopticRoIHead(StandardRoIHead):
         Args:
             features: The pyramid's levels, ``(N, C, h, w)``.
             proposals: The RPN's boxes for each image, ``bboxes``.
-            samples: Ground truth: ``gt_instances`` with bboxes, labels and masks; ``ignored_instances`` with
-                bboxes.
+            samples: Ground truth: ``gt_instances`` with bboxes, labels and, for a mask head, masks;
+                ``ignored_instances`` with bboxes.
 
         Returns:
-            ``loss_cls``, ``loss_bbox``, ``loss_mask`` (each attached to its head also without any RoI) and
-            ``acc``; the context.
+            ``loss_cls``, ``loss_bbox``, ``loss_mask`` if there is a mask head (each attached to its head also
+            without any RoI) and ``acc``; the context.
         """
         sampling_results = self._sample(features, proposals, samples)
         box_results = self.bbox_loss(features, sampling_results)
         losses: dict[str, Tensor] = dict(box_results["loss_bbox"])
         if "loss_cls" not in losses:  # MMDetection leaves it out where there is not a single RoI
             losses["loss_cls"] = box_results["cls_score"].sum() * 0
-        targets = [sample.gt_instances for sample in samples]
-        mask_results = self.mask_loss(features, sampling_results, box_results["bbox_feats"], targets)
-        losses.update(mask_results["loss_mask"])
-
         labels = [result.pos_gt_labels for result in sampling_results]
         positives = [len(result.pos_inds) for result in sampling_results]
         sampled = [len(result.pos_inds) + len(result.neg_inds) for result in sampling_results]
-        mask_logits = self._of_class(mask_results["mask_preds"], torch.cat(labels))
+        mask_logits = None
+        if self.with_mask:
+            targets = [sample.gt_instances for sample in samples]
+            mask_results = self.mask_loss(features, sampling_results, box_results["bbox_feats"], targets)
+            losses.update(mask_results["loss_mask"])
+            mask_logits = torch.split(
+                self._of_class(mask_results["mask_preds"], torch.cat(labels)), positives
+            )
         context = RoITrainingContext(
             sampling_results=sampling_results,
             cls_scores=box_results["cls_score"].split(sampled),
@@ -76,7 +81,7 @@ class PanopticRoIHead(StandardRoIHead):
             boxes=[result.pos_priors for result in sampling_results],
             labels=labels,
             target_indices=[result.pos_assigned_gt_inds for result in sampling_results],
-            mask_logits=torch.split(mask_logits, positives),
+            mask_logits=mask_logits,
         )
         return losses, context
 
@@ -92,10 +97,27 @@ class PanopticRoIHead(StandardRoIHead):
 
         Returns:
             For each image ``(K, M, M)``, in the graph.
+
+        Raises:
+            ValueError: If there is no mask head.
         """
+        self.check_mask_head("masks in boxes")
         logits = self._mask_forward(features, bbox2roi(list(boxes)))["mask_preds"]
         of_class = self._of_class(logits, torch.cat(list(labels)))
         return torch.split(of_class, [len(each) for each in boxes])
+
+    def check_mask_head(self, reader: str) -> None:
+        """Raise unless there is a mask head.
+
+        Args:
+            reader: Who reads masks, for the error.
+
+        Raises:
+            ValueError: If there is none.
+        """
+        if not self.with_mask:
+            msg = f"Expected `roi_head` to have a `mask_head` for {reader}, got none. Give it one."
+            raise ValueError(msg)
 
     def predict_in_boxes(
         self,
@@ -114,8 +136,8 @@ class PanopticRoIHead(StandardRoIHead):
 
         Returns:
             For each image the detections for average precision and those for fusion: ``bboxes`` (n, 4) in
-            pixels of the network's input, ``scores`` (n,), ``labels`` (n,), ``mask_logits`` (n, M, M), by
-            falling score.
+            pixels of the network's input, ``scores`` (n,), ``labels`` (n,) and, from a mask head,
+            ``mask_logits`` (n, M, M), by falling score.
         """
         kept = self.filter_candidates(candidates, panoptic_filter=panoptic_filter)
         return self.add_masks(kept, partial(self.mask_logits_in_boxes, features))
@@ -183,11 +205,14 @@ class PanopticRoIHead(StandardRoIHead):
 
         Args:
             kept: From :meth:`filter_candidates`.
-            mask_logits: Gives masks for boxes and labels, as :meth:`mask_logits_in_boxes`.
+            mask_logits: Gives masks for boxes and labels, as :meth:`mask_logits_in_boxes`; not called where
+                there is no mask head.
 
         Returns:
             As :meth:`predict_in_boxes`.
         """
+        if not self.with_mask:
+            return [(_without_candidates(ap), _without_candidates(panoptic)) for ap, panoptic in kept]
         boxes, labels, inverses = [], [], []
         for ap, panoptic in kept:
             both = torch.cat([ap.candidates, panoptic.candidates])
@@ -200,7 +225,12 @@ class PanopticRoIHead(StandardRoIHead):
         results = []
         for (ap, panoptic), masks, inverse in zip(kept, mask_logits(boxes, labels), inverses, strict=True):
             of_ap, of_panoptic = torch.split(masks[inverse], [len(ap), len(panoptic)])
-            results.append((_with_masks(ap, of_ap), _with_masks(panoptic, of_panoptic)))
+            results.append(
+                (
+                    _without_candidates(ap, mask_logits=of_ap),
+                    _without_candidates(panoptic, mask_logits=of_panoptic),
+                )
+            )
         return results
 
     def _sample(
@@ -236,7 +266,5 @@ def _filter_boxes(boxes: Tensor, scores: Tensor, cfg: Any) -> InstanceData:
     )
 
 
-def _with_masks(instances: InstanceData, mask_logits: Tensor) -> InstanceData:
-    return InstanceData(
-        bboxes=instances.bboxes, scores=instances.scores, labels=instances.labels, mask_logits=mask_logits
-    )
+def _without_candidates(instances: InstanceData, **more: Tensor) -> InstanceData:
+    return InstanceData(bboxes=instances.bboxes, scores=instances.scores, labels=instances.labels, **more)

@@ -26,7 +26,8 @@ class RoITrainingContext:
         boxes: For each image ``(K, 4)``, the positive RoIs, xyxy in pixels of the network's input.
         labels: For each image ``(K,)``, the class of the assigned ground truth.
         target_indices: For each image ``(K,)``, the index of the assigned ground truth in ``gt_instances``.
-        mask_logits: For each image ``(K, M, M)``, the channel of the assigned class.
+        mask_logits: For each image ``(K, M, M)``, the channel of the assigned class; None: there is no mask
+            head.
     """
 
     sampling_results: list[SamplingResult]
@@ -35,7 +36,7 @@ class RoITrainingContext:
     boxes: list[Tensor]
     labels: list[Tensor]
     target_indices: list[Tensor]
-    mask_logits: Sequence[Tensor]
+    mask_logits: Sequence[Tensor] | None
 
 
 @dataclass
@@ -68,8 +69,8 @@ class NetworkOutput:
 
     Attributes:
         raw: What fusion reads. Its boxes come from the panoptic box filter.
-        instances: Standard detections for average precision: bboxes, scores, labels, masks (BoxMasks). None:
-            the things of the fused map are the detections.
+        instances: Standard detections for average precision: bboxes, scores, labels, masks (BoxMasks; not
+            without a mask head). None: the things of the fused map are the detections.
         sem_seg: ``(H, W)`` labels of things and stuff, where ``raw.sem_seg`` is the stuff below the things.
     """
 

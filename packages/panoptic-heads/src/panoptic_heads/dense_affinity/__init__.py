@@ -6,7 +6,8 @@ from panoptic_heads.dense_affinity.affinity_head import (
     affinity_at,
     valid_cells,
 )
-from panoptic_heads.dense_affinity.fusion import AffinityFusion, AffinityOutputs
+from panoptic_heads.dense_affinity.detector import DenseAffinity
+from panoptic_heads.dense_affinity.fusion import AffinityFusion, affinity_maps
 from panoptic_heads.dense_affinity.lovasz import (
     LovaszHingeMaskLoss,
     LovaszSoftmax,
@@ -21,17 +22,16 @@ from panoptic_heads.dense_affinity.matching import (
     match_detections,
     match_segments,
 )
-from panoptic_heads.dense_affinity.panoptic_loss import NO_TARGET, PanopticMatchingLoss, matched_target
+from panoptic_heads.dense_affinity.panoptic_loss import PanopticMatchingLoss, matched_target
 from panoptic_heads.dense_affinity.potential import Detections, DynamicPotential
 from panoptic_heads.dense_affinity.se_block import SqueezeExcitationFPN
 
 __all__ = [
-    "NO_TARGET",
     "NO_TRUTH",
     "AffinityFeatures",
     "AffinityFusion",
     "AffinityHead",
-    "AffinityOutputs",
+    "DenseAffinity",
     "Detections",
     "DynamicPotential",
     "LovaszHingeMaskLoss",
@@ -41,6 +41,7 @@ __all__ = [
     "SegmentMatching",
     "SqueezeExcitationFPN",
     "affinity_at",
+    "affinity_maps",
     "lovasz_hinge",
     "lovasz_softmax",
     "lovasz_weights",

@@ -13,7 +13,7 @@ from mmengine.model import BaseModule, kaiming_init
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
-from panoptic_fusion import apply_affinity
+from panoptic_fusion import apply_affinity, full_precision
 from panoptic_heads.common.deformable_head import DeformableBranch
 from panoptic_heads.common.precision import at_least_float32
 from panoptic_heads.registry import MODELS
@@ -99,7 +99,7 @@ class AffinityHead(BaseModule):
     def forward(self, features: Sequence[Tensor]) -> AffinityFeatures:
         """Return the features of a batch at the size of ``features[0]``, float32 or better."""
         query: Tensor = self.branch(features)  # Q
-        with torch.autocast(query.device.type, enabled=False):
+        with full_precision(query):
             query = at_least_float32(query)
             return AffinityFeatures(F.relu(self.phi0(query)), F.relu(self.phi1(query)))
 
@@ -134,7 +134,7 @@ def affinity_at(features: AffinityFeatures, row: int, column: int, gamma: float 
     if not (0 <= row < height and 0 <= column < width):
         msg = f"Expected a cell inside of ({height}, {width}), got row {row}, column {column}."
         raise ValueError(msg)
-    with torch.autocast(features.phi0.device.type, enabled=False):
+    with full_precision(features.phi0):
         gathering = at_least_float32(features.phi0[:, row, column])
         return gamma * torch.einsum("c,chw->hw", gathering, at_least_float32(features.phi1))
 

@@ -6,17 +6,13 @@ matching itself is in :mod:`panoptic_heads.dense_affinity.matching`.
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F  # noqa: N812
 
 from panoptic_fusion import PanopticSegmentation
-from panoptic_heads.common import at_least_float32, pixel_cross_entropy
+from panoptic_heads.common import NO_TARGET, at_least_float32, pixel_cross_entropy, target_at
 from panoptic_heads.registry import MODELS
-
-NO_TARGET = -100  # not 255: an image may have more channels than that
 
 
 def matched_target(
@@ -45,12 +41,7 @@ def matched_target(
     Raises:
         ValueError: If two detections stand for one segment, or `truth` is larger than `input_size`.
     """
-    height, width = truth.shape
-    if height > input_size[0] or width > input_size[1]:
-        msg = f"Expected `truth` to be no larger than the input, {input_size}, got {truth.shape}."
-        raise ValueError(msg)
-    device, count = truth.device, len(segment_ids)
-    own = segment_ids.to(device)
+    count, own = len(segment_ids), segment_ids.to(truth.device)
     stands_for = truth.ids[:, None] == own[None, :]  # (S, K)
     if bool((stands_for.sum(dim=1) > 1).any()):
         msg = f"Expected no segment twice in `segment_ids`, got {own.tolist()}. Drop surplus detections."
@@ -62,13 +53,7 @@ def matched_target(
             stands_for.any(dim=1) & ~truth.iscrowd, stands_for.int().argmax(dim=1), NO_TARGET
         )
     channels = torch.where(truth.is_thing, things, channels)
-    ids = F.pad(truth.id_map, (0, input_size[1] - width, 0, input_size[0] - height))
-    rows, columns = (
-        ((torch.arange(cells, device=device) + 0.5) * (pixels / cells)).long()
-        for cells, pixels in zip(size, input_size, strict=True)
-    )
-    small = replace(truth, id_map=ids[rows[:, None], columns], labels=channels)
-    return small.label_map(ignore_index=NO_TARGET)
+    return target_at(truth, channels, size, input_size=input_size)
 
 
 @MODELS.register_module()

@@ -15,7 +15,7 @@ from mmdet.structures import DetDataSample
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
-from panoptic_fusion import dynamic_potential
+from panoptic_fusion import dynamic_potential, full_precision
 from panoptic_fusion.affinity.potential import Form
 from panoptic_heads.common.precision import at_least_float32
 from panoptic_heads.common.roi_head import PanopticRoIHead
@@ -179,7 +179,7 @@ class DynamicPotential:
         """
         height, width = sem_logits.shape[1:]
         factors = detections.boxes.new_tensor([width / input_size[1], height / input_size[0]] * 2)
-        with torch.autocast(sem_logits.device.type, enabled=False):
+        with full_precision(sem_logits):
             values = at_least_float32(sem_logits)
             masks = detections.mask_logits
             if self.form != "logit_sum":

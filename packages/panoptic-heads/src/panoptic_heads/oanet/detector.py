@@ -14,8 +14,9 @@ from mmengine.registry import DefaultScope
 from mmengine.structures import InstanceData
 from torch import Tensor
 
-from panoptic_fusion import BoxMasks, PanopticSegmentation
+from panoptic_fusion import BoxMasks
 from panoptic_heads.common.detector import PanopticTwoStageDetector
+from panoptic_heads.common.panoptic_target import panoptic_truth
 from panoptic_heads.common.resize import Sizes
 from panoptic_heads.common.structures import NetworkOutput, TrainingState
 from panoptic_heads.oanet.class_maps import class_map, conflict_labels, enlarge, shrink, to_box_masks
@@ -58,7 +59,7 @@ class OANet(PanopticTwoStageDetector):
         gradient_balance: Mean absolute gradient of each branch at the backbone's last feature map (figure 5).
 
     Raises:
-        ValueError: If `sharing` is none of those above.
+        ValueError: If `sharing` is none of those above, or there is no mask head whose masks could be ranked.
     """
 
     def __init__(
@@ -84,6 +85,8 @@ class OANet(PanopticTwoStageDetector):
                     neck.update(num_outs=len(neck["in_channels"]), add_extra_convs=False)
                 self.stuff_neck = MMDET_MODELS.build(neck)
             self.ranking_head = None if ranking_head is None else MODELS.build(ranking_head)
+        if self.ranking_head is not None:
+            self.roi_head.check_mask_head("`ranking_head`")
         if ranking_score_thr is None:
             ranking_score_thr = getattr(self.panoptic_fusion_head, "score_thr", 0.0)
         self.ranking_score_thr = ranking_score_thr
@@ -121,7 +124,7 @@ class OANet(PanopticTwoStageDetector):
             return {}
         maps, labels = [], []
         for sample in state.samples:
-            target = _panoptic_target(sample)
+            target = panoptic_truth(sample)
             truth = sample.gt_instances
             masks = to_box_masks(truth.masks, target.device)
             drawn = class_map(masks, truth.labels, target.shape, self.ranking_head.num_things_classes)
@@ -147,7 +150,7 @@ class OANet(PanopticTwoStageDetector):
             msg = "Expected a stuff loss of a weight above 0 to measure its gradient, got 0."
             raise ValueError(msg)
         totals = {
-            "instance": sum(_total(losses[name]) for name in INSTANCE_LOSSES),
+            "instance": sum(_total(losses[name]) for name in INSTANCE_LOSSES if name in losses),
             "stuff": _total(losses[STUFF_LOSS]) / weight,
         }
         balance = {}
@@ -204,14 +207,3 @@ class OANet(PanopticTwoStageDetector):
 def _total(loss: Tensor | Sequence[Tensor]) -> Tensor:
     """Add up a loss's terms: MMDetection's RPN gives one for each level."""
     return loss if isinstance(loss, Tensor) else torch.stack([term.sum() for term in loss]).sum()
-
-
-def _panoptic_target(sample: DetDataSample) -> PanopticSegmentation:
-    if "gt_panoptic" not in sample:
-        msg = (
-            f"Expected training samples to have `gt_panoptic`, which tells what is on top, got "
-            f"{sample.keys()}. End the training pipeline with panoptic_data.PackPanopticInputs."
-        )
-        raise ValueError(msg)
-    target: PanopticSegmentation = sample.gt_panoptic
-    return target

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import nullcontext
 from typing import Any, Literal
 
-import torch
 from mmengine.model import BaseModule, normal_init
 from torch import Tensor, nn
 
 from panoptic_core.backbones.layers import separable_conv
+from panoptic_fusion import full_precision
 from panoptic_heads.panoptic_deeplab.structures import DeepLabOutputs
 
 
@@ -45,7 +44,7 @@ class _ValuePrediction(_Prediction):
             x = conv(x)
         assert isinstance(score, nn.Conv2d)
         # There is no autocast on the meta device, where multiply-adds are counted.
-        with nullcontext() if x.is_meta else torch.autocast(x.device.type, enabled=False):
+        with full_precision(x):
             values: Tensor = score(x.to(score.weight.dtype))
         return values
 

@@ -42,7 +42,7 @@ class TASCNet(PanopticTwoStageDetector):
         **kwargs: As in :class:`~panoptic_heads.common.detector.PanopticTwoStageDetector`.
 
     Raises:
-        ValueError: If a choice is not one of those above.
+        ValueError: If a choice is not one of those above, or the loss has no mask head to compare with.
     """
 
     def __init__(
@@ -60,6 +60,8 @@ class TASCNet(PanopticTwoStageDetector):
         if not tasc_weight >= 0:
             msg = f"Expected `tasc_weight` to be 0 or more, got {tasc_weight}."
             raise ValueError(msg)
+        if tasc_weight > 0:
+            self.roi_head.check_mask_head("`tasc_weight` above 0")
         self.tasc_weight = tasc_weight
         self.tasc_resolution = tasc_resolution
         self.stage = stage
@@ -93,6 +95,7 @@ class TASCNet(PanopticTwoStageDetector):
             scale = logits.shape[3] / state.input_size[1]
             valid = F.interpolate(valid[None].float(), size=logits.shape[2:], mode="nearest-exact")[0].bool()
         size = (logits.shape[2], logits.shape[3])
+        assert state.rois.mask_logits is not None
         things = flatten_batch(state.rois.mask_logits, state.rois.boxes, size, scale=scale)
         semantic = semantic_thing_map(logits, self.semantic_head.num_thing_channels)
         return {"loss_tasc": self.tasc_weight * tasc_loss(things, semantic, valid)}

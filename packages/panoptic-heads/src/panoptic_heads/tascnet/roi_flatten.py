@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from panoptic_fusion import full_precision
 from panoptic_fusion.paste import Window, paste_windows
 
 
@@ -48,7 +49,7 @@ def roi_flatten(
         )
         raise ValueError(msg)
     dtype = torch.float64 if mask_probs.dtype == torch.float64 else torch.float32
-    with torch.autocast(mask_probs.device.type, enabled=False):
+    with full_precision(mask_probs):
         probs, rois = mask_probs.to(dtype), boxes.detach().to(dtype)
         result: Tensor = _RoIFlatten.apply(probs, rois, size, threshold)  # type: ignore[no-untyped-call]
     return result

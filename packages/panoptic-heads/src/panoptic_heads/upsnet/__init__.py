@@ -3,7 +3,6 @@
 from panoptic_heads.upsnet.detector import UPSNet
 from panoptic_heads.upsnet.neck import GlobalContextFPN
 from panoptic_heads.upsnet.panoptic_loss import (
-    NO_TARGET,
     draw_visible,
     panoptic_cross_entropy,
     panoptic_target,
@@ -11,7 +10,6 @@ from panoptic_heads.upsnet.panoptic_loss import (
 from panoptic_heads.upsnet.roi_loss import crop_labels, roi_semantic_loss
 
 __all__ = [
-    "NO_TARGET",
     "GlobalContextFPN",
     "UPSNet",
     "crop_labels",

@@ -8,12 +8,11 @@ make it UPSNet beside this class are config: the deformable semantic head, the g
 from collections.abc import Sequence
 from typing import Any, get_args
 
-import torch
-from mmdet.structures import DetDataSample
 from torch import Tensor
 
-from panoptic_fusion import BoxMasks, PanopticSegmentation, dense_panoptic_logits
+from panoptic_fusion import BoxMasks, dense_panoptic_logits, full_precision
 from panoptic_heads.common.detector import PanopticTwoStageDetector
+from panoptic_heads.common.panoptic_target import instance_segments, panoptic_truth
 from panoptic_heads.common.structures import TrainingState
 from panoptic_heads.registry import MODELS
 from panoptic_heads.upsnet.panoptic_loss import draw_visible, panoptic_cross_entropy, panoptic_target
@@ -39,8 +38,8 @@ class UPSNet(PanopticTwoStageDetector):
         **kwargs: As in :class:`~panoptic_heads.common.detector.PanopticTwoStageDetector`.
 
     Raises:
-        ValueError: If a weight, a share or a choice is out of range, or the semantic head knows all things
-            as one class.
+        ValueError: If a weight, a share or a choice is out of range, or the panoptic loss has no mask head
+            or a semantic head that knows all things as one class.
     """
 
     def __init__(
@@ -66,6 +65,8 @@ class UPSNet(PanopticTwoStageDetector):
         if divide_by not in get_args(Divisor):
             msg = f"Expected `divide_by` to be one of {list(get_args(Divisor))}, got {divide_by!r}."
             raise ValueError(msg)
+        if panoptic_weight > 0:
+            self.roi_head.check_mask_head("`panoptic_weight` above 0")
         if self.semantic_head.collapse_things and panoptic_weight > 0:
             msg = (
                 "Expected a semantic head with a channel for each thing class, got `collapse_things=True`: "
@@ -111,7 +112,8 @@ class UPSNet(PanopticTwoStageDetector):
         head = self.semantic_head
         targets = [
             panoptic_target(
-                *_truth(sample),
+                panoptic_truth(sample),
+                instance_segments(sample),
                 own,
                 (state.sem_logits.shape[2], state.sem_logits.shape[3]),
                 input_size=state.input_size,
@@ -143,7 +145,7 @@ class UPSNet(PanopticTwoStageDetector):
         masks = self.roi_head.mask_logits_in_boxes(state.features, boxes, labels)
         scale_x = state.sem_logits.shape[3] / state.input_size[1]
         scale_y = state.sem_logits.shape[2] / state.input_size[0]
-        with torch.autocast(state.sem_logits.device.type, enabled=False):
+        with full_precision(state.sem_logits):
             return [
                 dense_panoptic_logits(
                     sem_logits,
@@ -154,14 +156,3 @@ class UPSNet(PanopticTwoStageDetector):
                 )
                 for sem_logits, mask, box, label in zip(state.sem_logits, masks, boxes, labels, strict=True)
             ]
-
-
-def _truth(sample: DetDataSample) -> tuple[PanopticSegmentation, Tensor]:
-    if "gt_panoptic" not in sample or "segment_ids" not in sample.gt_instances:
-        msg = (
-            "Expected training samples to have `gt_panoptic`, and `segment_ids` in `gt_instances`, got "
-            f"{sample.keys()} and {sample.gt_instances.keys()}. End the training pipeline with "
-            "panoptic_data.PackPanopticInputs."
-        )
-        raise ValueError(msg)
-    return sample.gt_panoptic, sample.gt_instances.segment_ids

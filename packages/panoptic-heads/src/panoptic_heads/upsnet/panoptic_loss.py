@@ -5,17 +5,14 @@ beside those of the dropped instances is its public code's rule: whatever is a t
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F  # noqa: N812
 
 from panoptic_fusion import PanopticSegmentation
+from panoptic_heads.common.panoptic_target import NO_TARGET, target_at
 from panoptic_heads.common.semantic_losses import pixel_cross_entropy
 from panoptic_heads.upsnet.roi_loss import Divisor, divisor
-
-NO_TARGET = -100  # not 255: an image may have more channels than that
 
 
 def draw_visible(count: int, drop_fraction: float = 0.3) -> Tensor:
@@ -71,14 +68,7 @@ def panoptic_target(
     else:
         things = torch.full_like(truth.labels, others)
     channels = torch.where(truth.is_thing, things, truth.labels - num_things)
-    height, width = truth.shape
-    ids = F.pad(truth.id_map, (0, input_size[1] - width, 0, input_size[0] - height))
-    rows, columns = (
-        ((torch.arange(cells, device=device) + 0.5) * (pixels / cells)).long()
-        for cells, pixels in zip(size, input_size, strict=True)
-    )
-    small = replace(truth, id_map=ids[rows[:, None], columns], labels=channels)
-    return small.label_map(ignore_index=NO_TARGET)
+    return target_at(truth, channels, size, input_size=input_size)
 
 
 def panoptic_cross_entropy(

@@ -10,6 +10,7 @@ import torch
 from mmcv.ops import roi_align
 from torch import Tensor
 
+from panoptic_fusion import full_precision
 from panoptic_heads.common.precision import at_least_float32
 from panoptic_heads.common.semantic_losses import pixel_cross_entropy
 
@@ -50,7 +51,7 @@ def roi_semantic_loss(
     )
     rois = torch.cat(list(boxes)).detach().to(logits.device)
     scale = rois.new_tensor([logits.shape[3] / target.shape[2], logits.shape[2] / target.shape[1]])
-    with torch.autocast(logits.device.type, enabled=False):
+    with full_precision(logits):
         indexed = torch.cat([image[:, None].to(rois), rois * scale.repeat(2)], dim=1)  # (K, 5)
         values = at_least_float32(logits)
         crops = roi_align(values, indexed.to(values), (size, size), 1.0, sampling_ratio, "avg", True)

@@ -1,0 +1,94 @@
+"""The dense-affinity network: arXiv:2001.04982, over mask_rcnn_r50.py. Class counts are the leaf's.
+
+`dense_affinity` is model D2 of Table 1; leaves of other models take parts away. Loss weights are those of
+Cityscapes; what differs on COCO is in its leaves.
+"""
+
+from mmcv.ops import nms
+
+from panoptic_heads.common import ConfidenceFusion, DeformableSemanticHead
+from panoptic_heads.dense_affinity import (
+    AffinityFusion,
+    AffinityHead,
+    DenseAffinity,
+    DynamicPotential,
+    LovaszHingeMaskLoss,
+    PanopticMatchingLoss,
+    SqueezeExcitationFPN,
+)
+
+detection = 0.25  # weight of each loss of RPN, box head and mask head (section 4, Cityscapes)
+
+dense_affinity = dict(
+    type=DenseAffinity,
+    # Batch norm as Mask R-CNN's: "kept unchanged" (section B)
+    neck=dict(type=SqueezeExcitationFPN, reduction=16),  # section 3.1; not printed: SENet's default
+    rpn_head=dict(loss_cls=dict(loss_weight=detection), loss_bbox=dict(loss_weight=detection)),
+    roi_head=dict(
+        bbox_head=dict(loss_cls=dict(loss_weight=detection), loss_bbox=dict(loss_weight=detection))
+    ),
+    semantic_head=dict(  # the leaf's loss: cross entropy (section A.1), on Cityscapes Lovasz-Softmax (B)
+        type=DeformableSemanticHead,
+        num_things_classes=0,  # the leaf's
+        num_stuff_classes=0,  # the leaf's
+        in_channels=256,
+        feat_channels=128,  # UPSNet's code, like the next two
+        num_levels=4,  # P2-P5
+        num_convs=2,
+        num_groups=32,  # section A.1: group normalisation; not printed: its default
+    ),
+    potential=dict(
+        type=DynamicPotential,
+        num_things=0,  # the leaf's
+        form="product",  # variant B (section A.3, Cityscapes)
+        truth=False,  # section A.4
+        # not printed: Mask R-CNN's filter
+        score_thr=0.05,
+        nms=dict(type=nms, iou_threshold=0.5),
+        max_per_img=100,
+    ),
+    affinity_head=dict(
+        type=AffinityHead,  # section 3.4.2: the architecture of the semantic head
+        in_channels=256,
+        feat_channels=128,
+        num_levels=4,
+        num_convs=2,
+        num_groups=32,
+        channels=128,  # C
+        initial_gamma=0.0,  # ours, as the mean over the pixels: P begins as the potential
+    ),
+    # Section 4: weight 1. Tau is ours: P is at most 2 at first, and with the literal 1 the softmax of a
+    # hundred channels is never sure.
+    panoptic_loss=dict(type=PanopticMatchingLoss, tau=10.0, learn_tau=False, loss_weight=1.0),
+    min_iou=0.5,  # t, section 3.5
+    panoptic_fusion_head=dict(
+        type=AffinityFusion,
+        score_thr=0.5,  # section B, Cityscapes
+        form="product",
+        affinity=True,
+        stuff_area_limit=2048,  # not printed: UPSNet's on Cityscapes
+    ),
+)
+
+# Section A.2: in the place of the mask head's binary cross entropy, whose entries it does not have. A leaf
+# with a mask head says: model["roi_head"]["mask_head"]["loss_mask"] = hinge
+hinge = dict(type=LovaszHingeMaskLoss, loss_weight=detection)
+
+full_detection = dict(  # weights of 1 for RPN and box head (section 4, COCO)
+    rpn_head=dict(loss_cls=dict(loss_weight=1.0), loss_bbox=dict(loss_weight=1.0)),
+    roi_head=dict(bbox_head=dict(loss_cls=dict(loss_weight=1.0), loss_bbox=dict(loss_weight=1.0))),
+)
+
+mask_free = dict(  # models A and B
+    roi_head=dict(mask_roi_extractor=None, mask_head=None),
+    potential=dict(form="mask_free"),
+    panoptic_fusion_head=dict(form="mask_free"),
+)
+
+# Models C1 and D1: model["panoptic_fusion_head"] = heuristic
+heuristic = dict(
+    type=ConfidenceFusion,  # the paper's [14], arXiv:1801.00868, by panopticapi's numbers, like the next two
+    score_thr=0.5,
+    mask_overlap=0.5,
+    stuff_area_limit=2048,  # as above
+)
