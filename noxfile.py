@@ -152,6 +152,13 @@ def experiments(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def compare(session: nox.Session) -> None:
+    """Train, test, count and time all methods on generated scenes: one table, resumable."""
+    install(session, *editable(EVERYTHING))
+    session.run("python", "tools/compare.py", *session.posargs)
+
+
+@nox.session(default=False)
 def bench(session: nox.Session) -> None:
     """Time fusion, metrics, loading and ops beside their peers: ``nox -s bench -- fusion``."""
     install(session, *editable(EVERYTHING), "cityscapesscripts")

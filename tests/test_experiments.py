@@ -20,9 +20,13 @@ def tool() -> Any:
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules["experiments"] = module  # dataclasses look their module up
-    spec.loader.exec_module(module)
-    yield module
-    del sys.modules["experiments"]
+    sys.path.insert(0, str(TOOL.parent))
+    try:
+        spec.loader.exec_module(module)
+        yield module
+    finally:
+        sys.path.remove(str(TOOL.parent))
+        del sys.modules["experiments"]
 
 
 @pytest.fixture
@@ -102,8 +106,33 @@ def test_a_training_is_the_config_the_options_and_the_seed(tool: Any) -> None:
         )
     ]
     assert len(set(names)) == 4
-    rare, common = (tool.Training.of(name, "detection score", 0) for name in ("ranking_rare", "ranking"))
+    rare, common = (tool.training_of(name, "detection score", 0) for name in ("ranking_rare", "ranking"))
     assert rare != common
+
+
+def test_cut_boxes_and_heuristics_need_no_training_of_their_own(
+    tool: Any, calls: list[list[str]], tmp_path: Path
+) -> None:
+    tool.compare(["upsnet", "affinity", "truncation"], [0], tool.Runs(tmp_path, time_limit=7))
+    trained = [call for call in calls if call[0] == "tools/train.py"]
+    configs = ["upsnet_c", "upsnet_cp", "upsnet"]
+    configs += [f"dense_affinity{name}" for name in ("_a", "_b", "_c2", "_no_affinity", "")]
+    assert [call[1] for call in trained] == [f"configs/{name}.py" for name in configs]
+    folders = {call[1]: call[call.index("--work-dir") + 1] for call in trained}
+    tested = [call for call in calls if call[0] == "tools/test.py"]
+    cut = [call for call in tested if "--truncate-boxes" in call]
+    assert len(cut) == len(tool.EXPERIMENTS["truncation"].variants)
+    # C1 and D1 have configs of their own for the weights of C2 and D2.
+    pairs = {(call[1], call[2]) for call in tested if "_c1" in call[1] or "_d1" in call[1]}
+    affinity = "configs/dense_affinity"
+    assert pairs == {
+        (f"{affinity}_c1.py", folders[f"{affinity}_c2.py"]),
+        (f"{affinity}_d1.py", folders[f"{affinity}.py"]),
+    }
+    whole, part = (
+        _results(tmp_path / name)["D2_seed0"]["metrics"]["panoptic/PQ"] for name in ("affinity", "truncation")
+    )
+    assert whole != part
 
 
 def test_a_result_of_other_options_is_not_taken(tool: Any, calls: list[list[str]], tmp_path: Path) -> None:

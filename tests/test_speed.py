@@ -186,9 +186,9 @@ def test_the_tool_prints_a_row(capsys: Any, monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_what_cannot_be_timed(speed: ModuleType, capsys: Any) -> None:
     with pytest.raises(speed.ConfigError, match=r"PSPNet has no fusion"):
-        speed._check("pspnet.py", type("PSPNet", (), {})(), (64, 64))
+        speed.check_timeable("pspnet.py", type("PSPNet", (), {})(), (64, 64))
     with pytest.raises(speed.ConfigError, match=r"no size that is known\. Give --size"):
-        speed._check("mine.py", type("PSPNet", (), {})(), None)
+        speed.check_timeable("mine.py", type("PSPNet", (), {})(), None)
     with pytest.raises(SystemExit):
         speed.main(["a.py", "--warm-up", "0"])
     assert "sizes and repeats are positive" in capsys.readouterr().err

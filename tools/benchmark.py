@@ -4,7 +4,8 @@ Each row is a ratio of medians of one run, in which peer and ours take turns, wi
 meet.
 The bodies are in ``tools/bench/``, one file a part.
 
-``python tools/benchmark.py speed CONFIG...`` times one image of whole models instead.
+``python tools/benchmark.py speed CONFIG...`` times one image of whole models instead, and
+``python tools/benchmark.py trained CONFIG CHECKPOINT`` a trained one on the images of its test set.
 """
 
 import argparse
@@ -18,8 +19,8 @@ PARTS = ("fusion", "metrics", "loading", "ops")
 def main() -> None:
     """Run the named parts one after another, or time the models of configs."""
     sys.path.insert(0, str(Path(__file__).parent))
-    if sys.argv[1:2] == ["speed"]:
-        importlib.import_module("bench.speed").main(sys.argv[2:])
+    if sys.argv[1:2] in (["speed"], ["trained"]):
+        importlib.import_module(f"bench.{sys.argv[1]}").main(sys.argv[2:])
         return
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter

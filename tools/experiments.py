@@ -11,21 +11,35 @@ little from a second thread: as many trainings as there are cores go side by sid
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import os
-import re
-import shutil
-import statistics
-import subprocess
-import sys
-import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+from _trainings import ROOT, Runs, Training, as_line, is_of, read_result, spread, write_result
+
 TIME_LIMIT = 240  # seconds a training, or an evaluation
+
+
+@dataclass(frozen=True)
+class Test:
+    """How ``tools/test.py`` evaluates a trained network in another way than its training did."""
+
+    options: list[str] = field(default_factory=list)
+    arguments: list[str] = field(default_factory=list)
+    config: str | None = None  # another one, whose weights are the same
+
+    def command(self, training: Training, work_dir: Path, values: Path) -> list[str]:
+        """Return the arguments of Python; the metrics go to the file `values`."""
+        own = [option for option in training.options if option.startswith("model.")]
+        options = [*own, *self.options]
+        return [
+            *("tools/test.py", self.config or training.config, str(work_dir), *self.arguments),
+            *("--work-dir", str(values.parent), "--json", str(values)),
+            *(["--cfg-options", *options] if options else []),
+        ]
 
 
 @dataclass(frozen=True)
@@ -37,7 +51,7 @@ class Experiment:
     metrics: dict[str, str]  # column title -> key of the metrics
     options: list[str] = field(default_factory=list)
     configs: dict[str, str] = field(default_factory=dict)  # variant -> its own config
-    inference: dict[str, list[str]] = field(default_factory=dict)  # variant -> options of tools/test.py
+    tests: dict[str, Test] = field(default_factory=dict)  # variant -> its own evaluation
 
 
 # The quick start's schedule, cut so that a run stays below the limit on a busy machine, too.
@@ -55,8 +69,8 @@ PANOPTIC = {name: f"panoptic/{name}" for name in ("PQ", "PQ_th", "PQ_st", "SQ", 
 RANKING = Experiment(
     config="configs/oanet.py",
     variants={"detection score": [], "spatial ranking": []},
-    inference={
-        variant: [f"model.panoptic_fusion_head.order={order}", "test_dataloader.dataset.num_images=151"]
+    tests={
+        variant: Test([f"model.panoptic_fusion_head.order={order}", "test_dataloader.dataset.num_images=151"])
         for variant, order in (("detection score", "score"), ("spatial ranking", "ranking"))
     },
     metrics={
@@ -70,6 +84,28 @@ RANKING = Experiment(
     },
     options=SHORTER,
 )
+
+# Table 1 of the dense-affinity paper, and what it has not: the loss alone. C1 and D1 are the networks of C2
+# and D2 behind the heuristic.
+AFFINITY = Experiment(
+    config="configs/dense_affinity.py",
+    variants={name: [] for name in ("A", "B", "C1", "C2", "loss without affinity", "D1", "D2")},
+    configs={
+        "A": "configs/dense_affinity_a.py",
+        "B": "configs/dense_affinity_b.py",
+        "C1": "configs/dense_affinity_c2.py",
+        "C2": "configs/dense_affinity_c2.py",
+        "loss without affinity": "configs/dense_affinity_no_affinity.py",
+    },
+    tests={
+        "C1": Test(config="configs/dense_affinity_c1.py"),
+        "D1": Test(config="configs/dense_affinity_d1.py"),
+    },
+    metrics={**PANOPTIC, "box AP": "instance/box_AP"},
+    options=SHORTEST,
+)
+# Every box loses a quarter. The others, which do not look beyond their boxes, are there for comparison.
+CUT = Test(arguments=["--truncate-boxes", "0.25"])
 
 EXPERIMENTS = {
     # Does the consistency loss bring the two heads together, and what becomes of PQ? (TASCNet, Table 4)
@@ -109,140 +145,64 @@ EXPERIMENTS = {
     "ranking_rare": replace(
         RANKING, options=[*RANKING.options, "train_dataloader.dataset.settings.backpack=0.3"]
     ),
+    "affinity": AFFINITY,
+    "truncation": replace(
+        AFFINITY,
+        variants={name: [] for name in ("UPSNet-C", "UPSNet", *AFFINITY.variants)},
+        configs={
+            "UPSNet-C": "configs/upsnet_c.py",
+            "UPSNet": "configs/upsnet.py",
+            **AFFINITY.configs,
+        },
+        tests={
+            name: replace(CUT, config=AFFINITY.tests[name].config if name in AFFINITY.tests else None)
+            for name in ("UPSNet-C", "UPSNet", *AFFINITY.variants)
+        },
+        metrics={
+            "% shown": "truncation/shown",
+            "% recovered": "truncation/recovered",
+            "% of it right": "truncation/precision",
+            "PQ": "panoptic/PQ",
+            "PQ_th": "panoptic/PQ_th",
+            "PQ_st": "panoptic/PQ_st",
+        },
+    ),
 }
 
 
-@dataclass(frozen=True)
-class Training:
-    """What decides a trained network."""
-
-    config: str
-    options: tuple[str, ...]
-    seed: int
-
-    @classmethod
-    def of(cls, name: str, variant: str, seed: int) -> Training:
-        """Return the training that a variant of an experiment needs."""
-        experiment = EXPERIMENTS[name]
-        options = (*experiment.options, *experiment.variants[variant])
-        return cls(experiment.configs.get(variant, experiment.config), options, seed)
-
-    @property
-    def folder(self) -> str:
-        """Of its own: two trainings share it only if they are the same."""
-        digest = hashlib.sha256(json.dumps([self.config, self.options]).encode()).hexdigest()
-        return f"{Path(self.config).stem}-{digest[:10]}-seed{self.seed}"
-
-    def command(self, work_dir: Path) -> list[str]:
-        """Return the arguments of Python."""
-        options = [*self.options, f"randomness.seed={self.seed}"]
-        return ["tools/train.py", self.config, "--work-dir", str(work_dir), "--cfg-options", *options]
+def training_of(name: str, variant: str, seed: int) -> Training:
+    """Return the training that a variant of an experiment needs."""
+    experiment = EXPERIMENTS[name]
+    options = (*experiment.options, *experiment.variants[variant])
+    return Training(experiment.configs.get(variant, experiment.config), options, seed)
 
 
-@dataclass(frozen=True)
-class Runs:
-    """Where results are, and how commands are run."""
-
-    out: Path
-    threads: int = 1
-    time_limit: float = TIME_LIMIT
-
-    def results(self, training: Training, wanted: list[tuple[str, str]]) -> list[dict]:
-        """Return the result of each experiment and variant that uses a training; run what is missing."""
-        return [self.result(training, name, variant) for name, variant in wanted]
-
-    def result(self, training: Training, name: str, variant: str) -> dict:
-        """Return a variant's result: its JSON's, its training's, or that of an evaluation."""
-        label = f"{variant.replace(' ', '_')}_seed{training.seed}"
-        file = self.out / name / f"{label}.json"
-        work_dir = self.out / "trainings" / training.folder
-        commands = [training.command(work_dir)]
-        inference = EXPERIMENTS[name].inference.get(variant)
-        if inference is not None:
-            values = self.out / name / label / "metrics.json"
-            own = [option for option in training.options if option.startswith("model.")]
-            commands.append(
-                [
-                    *("tools/test.py", training.config, str(work_dir), "--work-dir", str(values.parent)),
-                    *("--json", str(values), "--cfg-options", *own, *inference),
-                ]
-            )
-        lines = [f"python {' '.join(command)}" for command in commands]
-        found = _read(file)
-        if found is not None and _same(found, lines):
-            return found
-        result = self.train(training)
-        if inference is not None:
-            seconds = self.call(f"{name}: {variant}, seed {training.seed}", commands[1])
-            metrics = json.loads(values.read_text(encoding="utf-8"))
-            result = {**result, "seconds": round(result["seconds"] + seconds, 1), "metrics": metrics}
-        result["commands"] = lines
-        _write(file, result)
-        return result
-
-    def train(self, training: Training) -> dict:
-        """Train, unless it is done already; return commands, seed, seconds and metrics."""
-        work_dir = self.out / "trainings" / training.folder
-        file = work_dir.with_suffix(".json")
-        command = training.command(work_dir)
-        found = _read(file)
-        if found is not None:
-            return found
-        shutil.rmtree(work_dir, ignore_errors=True)
-        seconds = self.call(f"training {training.folder}", command)
-        metrics = json.loads((work_dir / "metrics.json").read_text(encoding="utf-8"))
-        result = {
-            "commands": [f"python {' '.join(command)}"],
-            "seed": training.seed,
-            "seconds": round(seconds, 1),
-            "metrics": metrics,
-        }
-        _write(file, result)
-        return result
-
-    def call(self, what: str, command: list[str]) -> float:
-        """Run a command and return the seconds it took."""
-        print(f"{what}: python {' '.join(command)}", flush=True)
-        begun = time.monotonic()
-        try:
-            subprocess.run(  # noqa: S603
-                [sys.executable, *command],
-                cwd=ROOT,
-                check=True,
-                timeout=self.time_limit,
-                stdout=subprocess.DEVNULL,
-                env={**os.environ, "OMP_NUM_THREADS": str(self.threads)},
-            )
-        except subprocess.TimeoutExpired:
-            msg = (
-                f"error: {what} took more than {self.time_limit:g} seconds: the machine is slow or busy. Run "
-                "the same command again, with --jobs 1 or a higher --time-limit; finished runs are kept."
-            )
-            raise SystemExit(msg) from None
-        return time.monotonic() - begun
+def results_of(runs: Runs, training: Training, wanted: list[tuple[str, str]]) -> list[dict]:
+    """Return the result of each experiment and variant that uses a training; run what is missing."""
+    return [result_of(runs, training, name, variant) for name, variant in wanted]
 
 
-def _read(file: Path) -> dict | None:
-    return json.loads(file.read_text(encoding="utf-8")) if file.exists() else None
-
-
-def _write(file: Path, result: dict) -> None:
-    """Write a result; a kill leaves no half file."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    partial = file.with_name(f"{file.name}.tmp")
-    partial.write_text(json.dumps(result, indent=1), encoding="utf-8")
-    partial.replace(file)
-
-
-def _same(result: dict, commands: list[str]) -> bool:
-    """Whether a result is that of these commands, wherever they wrote; else its options have changed."""
-    own = result["commands"] if "commands" in result else [result["command"]]  # before trainings were shared
-    return [_without_folders(line) for line in own] == [_without_folders(line) for line in commands]
-
-
-def _without_folders(command: str) -> str:
-    command = re.sub(r" --(work-dir|json) \S+", "", command)
-    return re.sub(r"\S*/trainings/", "", command)
+def result_of(runs: Runs, training: Training, name: str, variant: str) -> dict:
+    """Return a variant's result: its JSON's, its training's, or that of an evaluation."""
+    label = f"{variant.replace(' ', '_')}_seed{training.seed}"
+    file = runs.out / name / f"{label}.json"
+    values = runs.out / name / label / "metrics.json"
+    commands = [training.command(runs.work_dir(training))]
+    test = EXPERIMENTS[name].tests.get(variant)
+    if test is not None:
+        commands.append(test.command(training, runs.work_dir(training), values))
+    lines = [as_line(command) for command in commands]
+    found = read_result(file)
+    if found is not None and is_of(found, lines):
+        return found
+    result = runs.train(training)
+    if test is not None:
+        seconds = runs.call(f"{name}: {variant}, seed {training.seed}", commands[1])
+        metrics = json.loads(values.read_text(encoding="utf-8"))
+        result = {**result, "seconds": round(result["seconds"] + seconds, 1), "metrics": metrics}
+    result["commands"] = lines
+    write_result(file, result)
+    return result
 
 
 def table(name: str, results: dict[str, list[dict]]) -> str:
@@ -250,16 +210,8 @@ def table(name: str, results: dict[str, list[dict]]) -> str:
     columns = EXPERIMENTS[name].metrics
     lines = [f"| {name} | runs | " + " | ".join(columns) + " |", "|---" * (len(columns) + 2) + "|"]
     for variant, runs in results.items():
-        cells = []
-        for key in columns.values():
-            # null: nothing to find, such as no pair of overlapping instances that were both detected
-            values = [one["metrics"][key] for one in runs if one["metrics"][key] is not None]
-            if not values:
-                cells.append("-")
-                continue
-            digits = 4 if max(values) < 1 else 1
-            spread = f"{min(values):.{digits}f} to {max(values):.{digits}f}"
-            cells.append(f"{statistics.fmean(values):.{digits}f} ({spread})")
+        # null or missing: nothing to find, such as no pair of overlapping instances that were both found
+        cells = [spread([one["metrics"].get(key) for one in runs]) for key in columns.values()]
         lines.append(f"| {variant} | {len(runs)} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
@@ -294,13 +246,13 @@ def compare(names: list[str], seeds: list[int], runs: Runs, jobs: int = 1) -> No
         # Seed by seed, so that an interrupted comparison still compares.
         for seed in seeds:
             for variant in EXPERIMENTS[name].variants:
-                work.setdefault(Training.of(name, variant, seed), []).append((name, variant))
+                work.setdefault(training_of(name, variant, seed), []).append((name, variant))
     done: dict[str, dict[str, list[dict]]] = {
         name: {variant: [] for variant in EXPERIMENTS[name].variants} for name in names
     }
     missing = list(names)
     with ThreadPoolExecutor(jobs) as pool:
-        outcomes = pool.map(runs.results, work.keys(), work.values())
+        outcomes = pool.map(partial(results_of, runs), work.keys(), work.values())
         for wanted, results in zip(work.values(), outcomes, strict=True):
             for (name, variant), result in zip(wanted, results, strict=True):
                 done[name][variant].append(result)

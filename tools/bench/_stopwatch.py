@@ -48,6 +48,11 @@ class Stopwatch:
 
         return watched
 
+    def watch_borders(self, model: Any) -> None:
+        """Count what a detector does from image to raw outputs as network, and from there on as fusion."""
+        model.predict_raw = self.watch("network", model.predict_raw)
+        model.fuse = self.watch("fusion", model.fuse)
+
     def _charge(self) -> None:
         """Give the time since the last change to the part that was running."""
         if self.device.type == "cuda":

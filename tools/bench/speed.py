@@ -11,7 +11,7 @@ import argparse
 import platform
 import statistics
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -46,6 +46,13 @@ class Speed:
     fastest: float
     slowest: float
 
+    @classmethod
+    def of(cls, runs: Sequence[Mapping[str, float]]) -> "Speed":
+        """Summarize the milliseconds that the parts took in each run."""
+        wholes = [sum(spent[name] for name in PARTS) for spent in runs]
+        medians = {name: statistics.median(spent[name] for spent in runs) for name in PARTS}
+        return cls(medians, statistics.median(wholes), min(wholes), max(wholes))
+
 
 class Timed:
     """A model ready to be timed on images of one size: its borders are watched, its outputs replaced.
@@ -64,8 +71,7 @@ class Timed:
         self.image = torch.randint(0, 256, (3, *size), generator=torch.Generator().manual_seed(0)).byte()
         self.stand_in: StandIn | None = None
         model.raw_transforms.append(self._replace)
-        model.predict_raw = self.stopwatch.watch("network", model.predict_raw)
-        model.fuse = self.stopwatch.watch("fusion", model.fuse)
+        self.stopwatch.watch_borders(model)
         if hasattr(model, "predict_candidates"):
             self._replace_candidates(model.predict_candidates)
 
@@ -85,9 +91,7 @@ class Timed:
                     self.predict()
                 if turn >= 0:
                     runs.append(self.stopwatch.spent)
-        wholes = [sum(spent[name] for name in PARTS) for spent in runs]
-        medians = {name: statistics.median(spent[name] for spent in runs) for name in PARTS}
-        return Speed(medians, statistics.median(wholes), min(wholes), max(wholes))
+        return Speed.of(runs)
 
     def predict(self) -> Any:
         """Return the panoptic map of the image, on the host."""
@@ -210,7 +214,7 @@ def _print_rows(args: argparse.Namespace) -> None:
     for config in args.configs:
         cfg, model = build_model(config, args.device)
         size = tuple(args.size) if args.size else default_size(cfg)
-        _check(config, model, size)
+        check_timeable(config, model, size)
         seen = seen_size(model, size)
         speed = Timed(model, size, args.device).run(args.repeats, args.warm_up)
         del model
@@ -224,8 +228,8 @@ def _print_rows(args: argparse.Namespace) -> None:
         )
 
 
-def _check(config: str, model: Any, size: tuple[int, int] | None) -> None:
-    """Raise a ConfigError for what cannot be timed."""
+def check_timeable(config: str, model: Any, size: tuple[int, int] | None) -> None:
+    """Raise a ConfigError for what cannot be timed: a model without fusion, images without a size."""
     problems = []
     if size is None:
         problems.append("`test_dataloader`: its images have no size that is known. Give --size H W.")
