@@ -23,7 +23,7 @@ from panoptic_fusion import apply_affinity
 from panoptic_fusion.testing.literal_affinity import apply_affinity_literally
 
 CHANNELS, OUTPUTS = 128, 153  # of the paper's example
-SIZES = ((100, 163), (200, 325), (400, 650))  # smaller ones lie in a processor's cache, and are faster for it
+SIZES = ((100, 163), (200, 325), (400, 650))
 EXPLICIT_SIZES = (
     (25, 41),
     (50, 82),
