@@ -28,9 +28,9 @@ def main() -> None:
     parser.add_argument(
         "parts",
         nargs="+",
-        choices=[*PARTS, "centers", "all"],
+        choices=[*PARTS, "centers", "affinity", "all"],
         metavar="PART",
-        help=f"{', '.join(PARTS)}, centers (a part of fusion) or all",
+        help=f"{', '.join(PARTS)}, centers (a part of fusion), affinity (of training) or all, without these",
     )
     parser.add_argument("--repeats", type=int, help="timed rounds; default: each part's own")
     parser.add_argument("--threads", type=int, help="torch threads; default: torch's own")

@@ -86,6 +86,13 @@ class Table:
             note,
         )
 
+    def slope(self, work: str, peer: str, theirs: float, ours: float, limit: float | None) -> None:
+        """Add a row of exponents of HW, of which ours should be at most the limit."""
+        met = "-" if limit is None else "yes" if ours <= limit else "NO"
+        bar = "-" if limit is None else f"<= {limit:g}"
+        self._count(met)
+        self._line(work, peer, f"HW^{theirs:.2f}", f"HW^{ours:.2f}", "", bar, met)
+
     def skip(self, work: str, why: str) -> None:
         """Say why a row is not there."""
         print(f"{work}: skipped, {why}")
