@@ -18,6 +18,8 @@ def main() -> int:
             json_path=arguments.json,
             raw=arguments.save_raw,
             raw_logits=arguments.save_logits,
+            stuff_report=arguments.stuff_report or arguments.stuff_limit is not None,
+            stuff_limit=arguments.stuff_limit,
         )
     )
 
