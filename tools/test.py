@@ -19,6 +19,8 @@ def main() -> int:
             raw=arguments.save_raw,
             raw_logits=arguments.save_logits,
             truncate=arguments.truncate_boxes,
+            stuff_report=arguments.stuff_report or arguments.stuff_limit is not None,
+            stuff_limit=arguments.stuff_limit,
         )
     )
 

@@ -5,12 +5,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from panoptic_core.__about__ import __version__
 from panoptic_core.cli.evaluate import main, show_progress
 from panoptic_core.files import PanopticWriter
 from panoptic_core.testing import tiny_scene
+from panoptic_fusion import PanopticSegmentation
 
 
 @pytest.fixture
@@ -128,3 +131,65 @@ def test_installed_commands() -> None:
     for command in ("panoptic-eval", "panoptic-fuse", "panoptic-env"):
         done = subprocess.run([folder / command, "--version"], check=True, capture_output=True, text=True)
         assert done.stdout.strip() == f"{command} {__version__}"
+
+
+@pytest.fixture
+def specks(tmp_path: Path) -> list[str]:
+    """Write a ground truth, a prediction with a speck of sky on a car, and label maps that miss a car."""
+    scene = tiny_scene()
+    ids = scene.segmentation.id_map.clone()
+    ids[24, 16:19] = 1  # 3 pixels of sky, far below the sky itself
+    columns = scene.segmentation.ids, scene.segmentation.labels, scene.segmentation.is_thing
+    labels = scene.segmentation.label_map(255).numpy().astype(np.uint8)
+    labels[scene.segmentation.mask(4).numpy()] = 2  # a car becomes road
+    (tmp_path / "labels").mkdir()
+    Image.fromarray(labels).save(tmp_path / "labels" / "1.png")
+    for name, seg in (
+        ("gt", scene.segmentation),
+        ("pred", PanopticSegmentation.from_id_map(ids, *columns)),
+    ):
+        with PanopticWriter(tmp_path / f"{name}.json", table=scene.table) as writer:
+            writer.add(1, "1.png", seg)
+    return [
+        *("--gt-json", str(tmp_path / "gt.json"), "--pred-json", str(tmp_path / "pred.json")),
+        *("--labels", str(tmp_path / "labels"), "--quiet"),
+    ]
+
+
+@pytest.mark.parametrize("mode", [[], ["--exact"]], ids=["default", "exact"])
+def test_stuff_before_and_after_trimming_and_the_semantic_maps(
+    specks: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str], mode: list[str]
+) -> None:
+    out = tmp_path / "out.json"
+    assert main([*specks, *mode, "--stuff-limit", "10", "--stuff-regions", "--json", str(out)]) == 0
+    content, shown = json.loads(out.read_text()), capsys.readouterr().out
+    # The speck alone is wrong: without it all stuff is right.
+    assert content["stuff"]["after"]["pq"] == content["stuff"]["after"]["iou"] == 100
+    assert 0 < content["stuff"]["change"]["pq"] == 100 - content["stuff"]["before"]["pq"] < 1
+    assert (content["stuff"]["area_limit"], content["stuff"]["by_region"]) == (10, True)
+    assert content["all"]["pq"] < 100  # of the map as it is
+    assert "Stuff (percent), regions below 10 pixels trimmed" in shown
+    scene = tiny_scene().segmentation
+    things = int(scene.areas[scene.is_thing].sum())
+    missed = int(scene.areas[scene.ids == 4])
+    assert content["semantic"]["thing_as_stuff"] == 100 * missed / things
+    assert content["semantic"]["stuff_as_stuff"] == 100
+    assert "Semantic maps (percent): mIoU" in shown
+    # The whole class is no small segment: nothing goes.
+    assert main([*specks, *mode, "--stuff-limit", "10", "--json", str(out)]) == 0
+    content = json.loads(out.read_text())
+    assert content["stuff"]["after"] == content["stuff"]["before"]
+
+
+def test_stuff_regions_need_a_limit(specks: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main([*specks, "--stuff-regions"])
+    assert "--stuff-regions: say --stuff-limit PIXELS too" in capsys.readouterr().err
+
+
+def test_missing_label_maps_are_told(
+    specks: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "labels" / "1.png").unlink()
+    assert main(specks) == 1
+    assert "Expected the semantic map of image 1 in" in capsys.readouterr().err

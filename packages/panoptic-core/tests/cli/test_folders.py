@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from panoptic_core.cli import folders
+from panoptic_core.cli.counting import ImageCounter
 from panoptic_core.cli.folders import evaluate_folders
 from panoptic_core.files import PanopticFileError, PanopticWriter, write_panoptic_png
 from panoptic_core.metrics import count_segments, sum_counts, summarize
@@ -73,14 +73,14 @@ def test_threads_change_nothing(root: Path, workers: int) -> None:
 
 def test_few_images_are_begun_at_a_time(monkeypatch: pytest.MonkeyPatch, root: Path) -> None:
     begun, taken, most = [], [], []
-    original = folders._count_image
+    original = ImageCounter.count
 
     def counted(*args: Any) -> Any:
         begun.append(1)
         most.append(len(begun) - len(taken))
         return original(*args)
 
-    monkeypatch.setattr(folders, "_count_image", counted)
+    monkeypatch.setattr(ImageCounter, "count", counted)
     with PanopticWriter(root / "many.json", table=TABLE) as writer:
         for i in range(40):
             writer.add(i, f"{i}.png", tiny_scene(16, 24).segmentation)

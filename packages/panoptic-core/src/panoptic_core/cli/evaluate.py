@@ -5,11 +5,13 @@ import json
 import sys
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 from panoptic_core.__about__ import __version__
 from panoptic_core.cli.folders import FolderResult, evaluate_folders
 from panoptic_core.files import PanopticFileError, atomic_path
+from panoptic_core.metrics.pq_summary import finite
 
 _MODES = {
     "default": "areas counted, every crowd region excuses",
@@ -25,7 +27,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         option
         exits with 2.
     """
-    args = _parser().parse_args(argv)
+    parser = _parser()
+    args = parser.parse_args(argv)
+    if args.stuff_regions and args.stuff_limit is None:
+        parser.error("--stuff-regions: say --stuff-limit PIXELS too")
     progress = None if args.quiet else show_progress(time.monotonic())
     try:
         if args.json and not args.json.parent.is_dir():
@@ -37,6 +42,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             gt_folder=args.gt_folder,
             pred_folder=args.pred_folder,
             mode="exact" if args.exact else "default",
+            stuff_limit=args.stuff_limit,
+            stuff_regions=args.stuff_regions,
+            labels=args.labels,
             workers=args.workers,
             progress=progress,
         )
@@ -62,6 +70,14 @@ def report(outcome: FolderResult, *, exact: bool = False, per_class: bool = Fals
         "",
         outcome.result.to_table(per_class=per_class),
     ]
+    if outcome.trimming is not None:
+        what = "regions" if outcome.trimming.by_region else "segments"
+        lines += ["", f"Stuff (percent), {what} below {outcome.trimming.area_limit} pixels trimmed", ""]
+        lines += [outcome.trimming.to_table()]
+    if outcome.semantic is not None and outcome.things_and_stuff is not None:
+        miou, accuracy = outcome.semantic.miou, outcome.semantic.pixel_accuracy
+        lines += ["", f"Semantic maps (percent): mIoU {miou:.2f}, pixel accuracy {accuracy:.2f}"]
+        lines += ["Things and stuff (percent of each row's pixels)", "", outcome.things_and_stuff.to_table()]
     if outcome.num_ignored:
         lines += [
             "",
@@ -84,6 +100,10 @@ def write_json(path: Path, outcome: FolderResult, args: argparse.Namespace) -> N
         "pred_json": str(args.pred_json),
         "version": __version__,
     }
+    if outcome.trimming is not None:
+        content["stuff"] = outcome.trimming.to_dict()
+    if outcome.semantic is not None and outcome.things_and_stuff is not None:
+        content["semantic"] = finite(asdict(outcome.semantic) | outcome.things_and_stuff.to_dict())
     with atomic_path(path) as temporary:
         temporary.write_text(json.dumps(content, indent=2) + "\n")
 
@@ -119,6 +139,22 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--pred-folder", help="its PNGs; default: the JSON's path without .json")
     parser.add_argument(
         "--exact", action="store_true", help="count exactly as panopticapi, with areas from the JSON"
+    )
+    parser.add_argument(
+        "--stuff-limit",
+        type=positive,
+        metavar="PIXELS",
+        help="also PQ, SQ, RQ and IoU of stuff before and after stuff with fewer pixels becomes void",
+    )
+    parser.add_argument(
+        "--stuff-regions",
+        action="store_true",
+        help="with --stuff-limit: judge each connected region by itself",
+    )
+    parser.add_argument(
+        "--labels",
+        metavar="FOLDER",
+        help="label PNGs of the semantic maps: also mIoU, and how often things are taken for stuff",
     )
     parser.add_argument("--per-class", action="store_true", help="print a row for each class")
     parser.add_argument("--json", metavar="OUT", type=Path, help="write the result as a JSON file too")

@@ -1,23 +1,30 @@
 """PQ of a folder of predictions against a folder of ground truth, image by image, in bounded memory."""
 
 import os
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from panoptic_core._parallel import Progress, count_workers, map_in_order, watched
 from panoptic_core.categories import CategoryTable
-from panoptic_core.files import (
-    ImageAnnotation,
-    PanopticFileError,
-    PanopticJson,
-    read_panoptic_json,
-    read_panoptic_png,
+from panoptic_core.cli.counting import ImageCounter, ImageCounts
+from panoptic_core.files import ImageAnnotation, PanopticFileError, PanopticJson, read_panoptic_json
+from panoptic_core.fusing.images import read_image_list
+from panoptic_core.fusing.saved import ImageFiles
+from panoptic_core.metrics import (
+    CountsSum,
+    IoUResult,
+    PQCounts,
+    PQResult,
+    StuffSum,
+    ThingStuffConfusion,
+    TrimmingResult,
+    compare_trimming,
+    mean_iou,
+    summarize,
+    thing_stuff_confusion,
 )
-from panoptic_core.metrics import PQCounts, PQResult, SegmentTable, count_maps, sum_counts, summarize
 from panoptic_core.metrics.matching import Mode
 
 PathLike = str | os.PathLike[str]
@@ -33,6 +40,9 @@ class FolderResult:
         table: The classes, from the ground truth's JSON.
         num_images: Evaluated images.
         num_ignored: Predictions of images that the ground truth does not have.
+        trimming: The stuff before and after trimming, if asked for.
+        semantic: IoU of the semantic maps, if there are any.
+        things_and_stuff: How often the semantic maps take things for stuff and stuff for things.
     """
 
     result: PQResult
@@ -40,6 +50,9 @@ class FolderResult:
     table: CategoryTable
     num_images: int
     num_ignored: int
+    trimming: TrimmingResult | None = None
+    semantic: IoUResult | None = None
+    things_and_stuff: ThingStuffConfusion | None = None
 
 
 def evaluate_folders(
@@ -49,6 +62,9 @@ def evaluate_folders(
     gt_folder: PathLike | None = None,
     pred_folder: PathLike | None = None,
     mode: Mode = "default",
+    stuff_limit: int | None = None,
+    stuff_regions: bool = False,
+    labels: PathLike | None = None,
     workers: int | None = None,
     progress: Progress | None = None,
 ) -> FolderResult:
@@ -64,6 +80,10 @@ def evaluate_folders(
         gt_folder: The ground truth's PNGs; by default the JSON's path without ``.json``.
         pred_folder: The predictions' PNGs; the same default.
         mode: ``"default"`` or ``"exact"``, see :func:`panoptic_core.metrics.count_segments`.
+        stuff_limit: Pixels: measure stuff before and after stuff with fewer becomes void. Predict with no
+            limit for it: what was dropped cannot come back.
+        stuff_regions: Judge each connected region of stuff by itself, as OANet does.
+        labels: A folder of label PNGs, one an image, called as the image: the semantic maps.
         workers: Threads; by default one a CPU, at most 8.
         progress: Called with the images done and all images, after each image.
 
@@ -79,13 +99,46 @@ def evaluate_folders(
     pred_png = _folder(pred_folder, found, "predictions")
     pairs = _pair(truth, found)
 
-    def count(pair: tuple[ImageAnnotation, ImageAnnotation]) -> PQCounts:
-        return _count_image(pair[0], pair[1], gt_png, pred_png, table, mode)
+    files = None
+    if labels is not None:
+        files = ImageFiles.find(labels, read_image_list(gt_json, table), (".png",), "the semantic map")
+    counter = ImageCounter(table, gt_png, pred_png, mode, stuff_limit, stuff_regions, files)
+    done = map_in_order(lambda pair: counter.count(*pair), pairs, count_workers(workers))
+    total = _Totals(len(table))
+    for part in watched(done, len(pairs), progress):
+        total.add(part)
+    counts, matrix = total.pq.total(), total.semantic
+    trimming = None
+    if stuff_limit is not None:
+        before, after = (running.total() for running in total.stuff)
+        trimming = compare_trimming(before, after, table, area_limit=stuff_limit, by_region=stuff_regions)
+    return FolderResult(
+        summarize(counts, table),
+        counts,
+        table,
+        num_images=len(pairs),
+        num_ignored=len(found.annotations) - len(pairs),
+        trimming=trimming,
+        semantic=None if files is None else mean_iou(matrix, table),
+        things_and_stuff=None if files is None else thing_stuff_confusion(matrix, table),
+    )
 
-    done = map_in_order(count, pairs, count_workers(workers))
-    counts = sum_counts(watched(done, len(pairs), progress), len(table))
-    ignored = len(found.annotations) - len(pairs)
-    return FolderResult(summarize(counts, table), counts, table, len(pairs), ignored)
+
+class _Totals:
+    """The running sums of all images."""
+
+    def __init__(self, num_classes: int) -> None:
+        self.pq = CountsSum(num_classes)
+        self.stuff = StuffSum(num_classes), StuffSum(num_classes)
+        self.semantic = np.zeros((num_classes, num_classes + 1), dtype=np.int64)
+
+    def add(self, part: ImageCounts) -> None:
+        """Add one image."""
+        self.pq.add(part.pq)
+        for running, counts in zip(self.stuff, part.stuff or (), strict=False):
+            running.add(counts)
+        if part.semantic is not None:
+            self.semantic += part.semantic
 
 
 def _folder(folder: PathLike | None, content: PanopticJson, what: str) -> Path:
@@ -116,45 +169,3 @@ def _pair(truth: PanopticJson, found: PanopticJson) -> list[tuple[ImageAnnotatio
         )
         raise PanopticFileError(msg)
     return [(annotation, found.by_image_id[annotation["image_id"]]) for annotation in truth.annotations]
-
-
-def _count_image(
-    truth: ImageAnnotation,
-    found: ImageAnnotation,
-    gt_png: Path,
-    pred_png: Path,
-    table: CategoryTable,
-    mode: Mode,
-) -> PQCounts:
-    gt_path, pred_path = gt_png / truth["file_name"], pred_png / found["file_name"]
-    needs_area = mode == "exact"
-    target = _segments(truth["segments_info"], table, gt_path, needs_area=needs_area)
-    pred = _segments(found["segments_info"], table, pred_path, needs_area=False)
-    pred_map, target_map = read_panoptic_png(pred_path), read_panoptic_png(gt_path)
-    try:
-        return count_maps(pred_map, pred, target_map, target, len(table), mode=mode, strict=True)
-    except ValueError as error:
-        msg = f"Image {truth['image_id']!r}, {pred_path} against {gt_path}: {error}"
-        raise PanopticFileError(msg) from error
-
-
-def _segments(
-    segments_info: Sequence[Mapping[str, Any]], table: CategoryTable, path: Path, *, needs_area: bool
-) -> SegmentTable:
-    labels = table.labels
-    areas = [info.get("area", 0) for info in segments_info]
-    if needs_area:
-        for info in segments_info:
-            area = info.get("area")
-            if isinstance(area, bool) or not isinstance(area, int | float):
-                msg = (
-                    f"{path}, segment {info['id']}: expected `area` to be a number, got {area!r}. "
-                    "The exact mode believes the areas of the JSON; the default mode counts them."
-                )
-                raise PanopticFileError(msg)
-    return SegmentTable(
-        np.array([info["id"] for info in segments_info], dtype=np.int64),
-        np.array([labels[info["category_id"]] for info in segments_info], dtype=np.int64),
-        np.array([info.get("iscrowd", 0) for info in segments_info], dtype=bool),
-        np.array(areas) if needs_area else np.zeros(len(areas), dtype=np.int64),
-    )

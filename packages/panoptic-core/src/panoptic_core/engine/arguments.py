@@ -57,6 +57,19 @@ def evaluation_parser() -> argparse.ArgumentParser:
         "--save-logits", action="store_true", help="with --save-raw: class scores of all pixels too (large)"
     )
     parser.add_argument(
+        "--stuff-report",
+        action="store_true",
+        help="also: how often the semantic head takes things for stuff and stuff for things; PQ, SQ, RQ and "
+        "IoU of stuff before and after small stuff becomes void (docs/metrics.md)",
+    )
+    parser.add_argument(
+        "--stuff-limit",
+        type=_positive,
+        metavar="PIXELS",
+        help="with --stuff-report: what is small (default: the fusion's limit, else what is usual on the "
+        "data set)",
+    )
+    parser.add_argument(
         "--tta", action="store_true", help="test-time augmentation, as the config's block `tta` says"
     )
     parser.add_argument(

@@ -22,6 +22,7 @@ from panoptic_core.engine.distributed import join_processes, leave_processes
 from panoptic_core.engine.ensembles import join_ensemble
 from panoptic_core.engine.prediction_files import find_images, predict_files
 from panoptic_core.engine.runner import PanopticRunner
+from panoptic_core.engine.stuff_report import report_stuff
 from panoptic_core.engine.values import write_values
 from panoptic_core.evaluation.raw_writer import RawOutputsWriter
 from panoptic_core.inference import load_model
@@ -61,6 +62,8 @@ def evaluate(
     raw: str | None = None,
     raw_logits: bool = False,
     truncate: float | None = None,
+    stuff_report: bool = False,
+    stuff_limit: int | None = None,
 ) -> dict[str, Any]:
     """Evaluate a checkpoint.
 
@@ -73,6 +76,10 @@ def evaluate(
         raw: Write what the network says before fusion into this folder, an npz file an image.
         raw_logits: With the class scores of all pixels, which some fusions need, and which are large.
         truncate: Cut this fraction of every box before the fusion, see :mod:`panoptic_core.truncation`.
+        stuff_report: Measure what the semantic head confuses and what trimming small stuff does, too: see
+            :mod:`panoptic_core.engine.stuff_report`.
+        stuff_limit: Pixels, for the stuff report; by default the fusion's limit, else the data set's usual
+            one.
 
     Returns:
         The values by name.
@@ -109,6 +116,8 @@ def evaluate(
             _truncate_boxes(runner, truncate, str(options.config))
         if raw is not None:
             _keep_raw(runner.model, raw, logits=raw_logits, config=str(options.config))
+        if stuff_report:
+            report_stuff(runner, str(options.config), stuff_limit)
         values = runner.test()
         if json_path is not None and is_main_process():
             write_values(json_path, values)
