@@ -135,6 +135,14 @@ def test_cut_boxes_and_heuristics_need_no_training_of_their_own(
     assert whole != part
 
 
+def test_every_config_is_there(tool: Any) -> None:
+    for experiment in tool.EXPERIMENTS.values():
+        tests = [test.config for test in experiment.tests.values() if test.config is not None]
+        for config in (experiment.config, *experiment.configs.values(), *tests):
+            assert (TOOL.parents[1] / config).is_file(), config
+        assert set(experiment.configs) | set(experiment.tests) <= set(experiment.variants)
+
+
 def test_a_result_of_other_options_is_not_taken(tool: Any, calls: list[list[str]], tmp_path: Path) -> None:
     runs = tool.Runs(tmp_path, time_limit=7)
     tool.compare(["tasc"], [0], runs)

@@ -46,6 +46,7 @@ METHODS = {
     "UPSNet": Method("configs/upsnet.py"),
     "OANet": Method("configs/oanet.py"),
     "Panoptic-DeepLab": Method("configs/panoptic_deeplab.py", counting=()),
+    "Dense affinity": Method("configs/dense_affinity.py"),
 }
 SIZE = ("160", "160")  # of the scenes
 METRICS = {name: f"panoptic/{name}" for name in ("PQ", "PQ_th", "PQ_st")} | {

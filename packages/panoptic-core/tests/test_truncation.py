@@ -116,6 +116,12 @@ def test_masks_stay_inside_of_what_they_were(seed: int, fraction: float, side: A
     assert not (after & outside).any()
 
 
+def test_boxes_without_masks() -> None:
+    cut = cut_masks(BoxMasks.from_boxes(torch.tensor([[0.0, 0, 8, 4]])), "right", 0.25)
+    assert cut.boxes.tolist() == [[0, 0, 6, 4]]
+    assert not cut.has_masks
+
+
 def test_nothing_to_cut() -> None:
     for masks in (
         BoxMasks.from_logits(torch.zeros(0, 4, 4), torch.zeros(0, 4)),

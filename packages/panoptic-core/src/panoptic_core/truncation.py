@@ -115,7 +115,7 @@ def cut_masks(masks: BoxMasks, side: Side, fraction: float) -> BoxMasks:
     """Cut boxes at one side, and their masks: what they say outside of the cut boxes is gone.
 
     Args:
-        masks: In either form.
+        masks: In any form.
         side: Where.
         fraction: Of the box's width or height, in (0, 1).
 
@@ -130,7 +130,7 @@ def cut_masks(masks: BoxMasks, side: Side, fraction: float) -> BoxMasks:
         ([[2.0, 0.0, 8.0, 2.0]], [[[2.0, 3.0, 4.0]]])
     """
     axis = SIDES.index(side) % 2  # 0: x, 1: y
-    if masks.mask_logits is None:
+    if masks.whole_crops is not None:
         return _cut_crops(masks, side, fraction)
     boxes = masks.boxes.clone()
     lost = fraction * (boxes[:, axis + 2] - boxes[:, axis])
@@ -138,6 +138,8 @@ def cut_masks(masks: BoxMasks, side: Side, fraction: float) -> BoxMasks:
         boxes[:, axis] += lost
     else:
         boxes[:, axis + 2] -= lost
+    if masks.mask_logits is None:
+        return BoxMasks.from_boxes(boxes)
     dim = 2 - axis
     cells = masks.mask_logits.shape[dim]
     kept = max(1, round(cells * (1 - fraction)))
