@@ -22,6 +22,7 @@ model.update(full_detection)  # from random weights: with a quarter boxes are no
 model.update(small)
 model.update(dense_affinity_small)
 model.update(
+    upsample=4,  # a quarter of 512 x 256 pixels is two cells of such a car
     # Cars of 7 x 7 pixels need anchors of 8 and more proposals than scenes with six things.
     rpn_head=dict(anchor_generator=dict(scales=[2, 4])),
     train_cfg=dict(rpn_proposal=dict(nms_pre=1000, max_per_img=200)),

@@ -10,12 +10,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from torch import Tensor
+from torch.nn import functional as F  # noqa: N812
 
 from panoptic_heads.common.detector import PanopticTwoStageDetector
 from panoptic_heads.common.panoptic_target import instance_segments, panoptic_truth
 from panoptic_heads.common.resize import Sizes
 from panoptic_heads.common.structures import NetworkOutput, TrainingState
-from panoptic_heads.dense_affinity.affinity_head import AffinityHead, valid_cells
+from panoptic_heads.dense_affinity.affinity_head import AffinityFeatures, AffinityHead, valid_cells
 from panoptic_heads.dense_affinity.fusion import AffinityFusion, affinity_maps
 from panoptic_heads.dense_affinity.matching import SegmentMatching, match_segments
 from panoptic_heads.dense_affinity.panoptic_loss import PanopticMatchingLoss, matched_target
@@ -39,6 +40,8 @@ class DenseAffinity(PanopticTwoStageDetector):
         panoptic_loss: A :class:`~panoptic_heads.dense_affinity.panoptic_loss.PanopticMatchingLoss`. None: the
             parts are trained by their own losses alone.
         min_iou: A detection may stand for a segment whose tight box it meets at this IoU (section 3.5).
+        upsample: By how much potential and affinity are finer than the semantic head's map, in training and
+            at inference: d of section 3.2 is 4 over it. The paper's is 1; cost is as its square.
         **kwargs: As in :class:`~panoptic_heads.common.detector.PanopticTwoStageDetector`; no ``tta``, for an
             affinity is that of one view.
 
@@ -53,6 +56,7 @@ class DenseAffinity(PanopticTwoStageDetector):
         affinity_head: Any = None,
         panoptic_loss: Any = None,
         min_iou: float = 0.5,
+        upsample: int = 1,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -64,6 +68,7 @@ class DenseAffinity(PanopticTwoStageDetector):
             None if panoptic_loss is None else MODELS.build(panoptic_loss)
         )
         self.min_iou = min_iou
+        self.upsample = upsample
         self._check()
         if isinstance(self.panoptic_fusion_head, AffinityFusion):
             self.panoptic_fusion_head.needs_sem_logits = False  # it reads the semantic head's own map
@@ -87,6 +92,9 @@ class DenseAffinity(PanopticTwoStageDetector):
                 f"Expected a RoI head with a mask head for a potential of form={self.potential.form!r}, got "
                 "none. Use 'mask_free'."
             )
+            raise ValueError(msg)
+        if self.upsample < 1:
+            msg = f"Expected `upsample` to be 1 or more, got {self.upsample}. The paper's is 1."
             raise ValueError(msg)
         if not 0 < self.min_iou <= 1:
             msg = f"Expected `min_iou` in (0, 1], got {self.min_iou}. The paper's is 0.5."
@@ -120,16 +128,15 @@ class DenseAffinity(PanopticTwoStageDetector):
         matched = self.matched_detections(state)
         detections = self.potential.add_masks(self.roi_head, state.features, [own for own, _ in matched])
         potentials = self.revised_potentials(state, detections)
-        grid = (state.sem_logits.shape[2], state.sem_logits.shape[3])
         targets = [
             matched_target(
                 panoptic_truth(sample),
                 segment_ids,
-                grid,
+                (potential.shape[1], potential.shape[2]),
                 input_size=state.input_size,
                 num_things=self.potential.num_things,
             )
-            for sample, (_, segment_ids) in zip(state.samples, matched, strict=True)
+            for sample, potential, (_, segment_ids) in zip(state.samples, potentials, matched, strict=True)
         ]
         losses = {"loss_panoptic": self.panoptic_loss(potentials, targets)}
         if self.affinity_head is not None:
@@ -164,22 +171,35 @@ class DenseAffinity(PanopticTwoStageDetector):
             detections: Of each image, with masks where the potential reads them.
 
         Returns:
-            For each image ``(D + S, h, w)`` at the semantic head's resolution, float32 or better.
+            For each image ``(D + S, h, w)``, `upsample` times as fine as the semantic head's map, float32 or
+            better.
         """
+        sem_logits = self._finer(state.sem_logits)
         potentials = [
             self.potential(logits, own, state.input_size)
-            for logits, own in zip(state.sem_logits, detections, strict=True)
+            for logits, own in zip(sem_logits, detections, strict=True)
         ]
-        if self.affinity_head is None:
+        affinity = self.affinity_features(state.features)
+        if affinity is None or self.affinity_head is None:
             return potentials
-        features = self.affinity_head(state.features)
-        grid = (state.sem_logits.shape[2], state.sem_logits.shape[3])
+        grid = (sem_logits.shape[2], sem_logits.shape[3])
         revised = []
         for i, (potential, sample) in enumerate(zip(potentials, state.samples, strict=True)):
             height, width = sample.img_shape[:2]
             valid = valid_cells((height, width), state.input_size, grid, potential.device)
-            revised.append(self.affinity_head.revise(potential, features.of_image(i), valid))
+            revised.append(self.affinity_head.revise(potential, affinity.of_image(i), valid))
         return revised
+
+    def affinity_features(self, features: Sequence[Tensor]) -> AffinityFeatures | None:
+        """Return phi0 and phi1 of a batch, as fine as the potential; None: there is no affinity."""
+        if self.affinity_head is None:
+            return None
+        return AffinityFeatures(*(self._finer(part) for part in self.affinity_head(features)))
+
+    def _finer(self, maps: Tensor) -> Tensor:
+        if self.upsample == 1:
+            return maps
+        return F.interpolate(maps, scale_factor=self.upsample, mode="bilinear", align_corners=False)
 
     # --- testing
 
@@ -191,7 +211,7 @@ class DenseAffinity(PanopticTwoStageDetector):
         sizes: Sequence[Sizes],
     ) -> None:
         """Add the semantic map and the affinity on their own grid, which the fusion reads."""
-        affinity = None if self.affinity_head is None else self.affinity_head(features)
+        affinity, sem_logits = self.affinity_features(features), self._finer(sem_logits)
         gamma = 0.0 if self.affinity_head is None else self.affinity_head.gamma.detach()
         for i, (output, own_sizes) in enumerate(zip(outputs, sizes, strict=True)):
             of_image = None if affinity is None else affinity.of_image(i)
@@ -202,8 +222,9 @@ class DenseAffinity(PanopticTwoStageDetector):
     def fixed_forward(self, batch_inputs: Tensor, *, num_boxes: int, num_masks: int) -> Sequence[Tensor]:
         """Run every head once, and the affinity on as many detections as there are masks, and all stuff."""
         features = super().fixed_forward(batch_inputs, num_boxes=num_boxes, num_masks=num_masks)
-        if self.affinity_head is not None:
-            affinity = self.affinity_head(features).of_image(0)
+        affinity = self.affinity_features(features)
+        if affinity is not None and self.affinity_head is not None:
+            of_image = affinity.of_image(0)
             channels = num_masks + self.semantic_head.num_stuff_classes
-            self.affinity_head.revise(batch_inputs.new_zeros(channels, *affinity.phi0.shape[1:]), affinity)
+            self.affinity_head.revise(batch_inputs.new_zeros(channels, *of_image.phi0.shape[1:]), of_image)
         return features
