@@ -73,13 +73,13 @@ def test_complexity(leaf: str, tmp_path: Path) -> None:
         assert counts["parameters"] / 1e6 == pytest.approx(PARAMETERS[leaf], rel=0.01)
 
 
-def test_affinity_beside_a_network(capsys: pytest.CaptureFixture[str]) -> None:
+def test_cost_of_the_affinity(capsys: pytest.CaptureFixture[str]) -> None:
     # Li et al., CVPR 2020, arXiv:2001.04982, section 3.4.2: 15.7 GB, 99.8 % fewer multiply-adds, 5 billion
     # operations, and 140 billion (multiply-adds, that is) in a ResNet-50-FPN backbone at 800 x 1300.
     script = runpy.run_path(str(CONFIGS.parent / "tools" / "complexity.py"))
     with pytest.MonkeyPatch.context() as patch:
         arguments = ["--size", "800", "1300", "--affinity", "128", "153"]
-        patch.setattr(sys, "argv", ["complexity.py", str(CONFIGS / "coco/upsnet_r50.py"), *arguments])
+        patch.setattr(sys, "argv", ["complexity.py", str(CONFIGS / "coco/dense_affinity_r50.py"), *arguments])
         assert script["main"]() == 0
     said = capsys.readouterr().out
     assert "dense affinity, 200 x 325 cells, C = 128, K = 153\n" in said

@@ -143,10 +143,9 @@ def make_small_copy(
             )
 
 
-OVERFIT = {
-    f"overfit_{method}": partial(overfit, method)
-    for method in ("tascnet", "upsnet", "oanet", "dense_affinity")
-} | {"overfit_panoptic_deeplab": partial(overfit_crops, "panoptic_deeplab")}
+OVERFIT = {f"overfit_{method}": partial(overfit, method) for method in ("tascnet", "upsnet", "oanet")} | {
+    f"overfit_{method}": partial(overfit_crops, method) for method in ("panoptic_deeplab", "dense_affinity")
+}
 STEPS: dict[str, Callable[[Path, Path], dict[str, float]]] = {
     **OVERFIT,
     "cityscapes": cityscapes,

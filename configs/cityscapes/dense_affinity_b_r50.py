@@ -9,7 +9,7 @@ from mmengine.config import read_base
 with read_base():
     from .._base_.datasets.cityscapes_panoptic import *
     from .._base_.datasets.relit_crops import relit_crops
-    from .._base_.models.dense_affinity import dense_affinity, mask_free
+    from .._base_.models.dense_affinity import dense_affinity, mask_free, msra
     from .._base_.models.mask_rcnn_r50 import *
     from .._base_.runtime import *
     from .._base_.schedules.dense_affinity_cityscapes_65k import *
@@ -20,6 +20,7 @@ work_dir = "work_dirs/cityscapes_dense_affinity_b_r50"
 num_things, num_stuff = 8, 11  # Cityscapes' evaluated classes
 
 model.update(dense_affinity)
+model.update(msra)
 model.update(
     roi_head=dict(bbox_head=dict(num_classes=num_things)),
     semantic_head=dict(
@@ -33,4 +34,4 @@ model.update(mask_free)
 
 train_dataloader.update(batch_size=8)  # section B: 4 GPUs with 8 crops each
 train_dataloader["dataset"].update(pipeline=relit_crops)
-del dense_affinity, relit_crops, mask_free
+del dense_affinity, mask_free, msra, relit_crops

@@ -2,8 +2,7 @@
 #
 # A check, not a recipe: the small dense-affinity network, from random weights, learns the images of one
 # folder by heart and is evaluated on them. FOLDER holds images/, panoptic.json and panoptic/ with Cityscapes'
-# categories; tools/realdata.py makes one of four images with a longest side of 512 pixels. The paper has no
-# such row.
+# categories; tools/realdata.py makes one of four crops of 513 x 257 pixels. The paper has no such row.
 from mmengine.config import read_base
 
 with read_base():
@@ -22,7 +21,7 @@ model.update(full_detection)  # from random weights: with a quarter boxes are no
 model.update(small)
 model.update(dense_affinity_small)
 model.update(
-    upsample=4,  # a quarter of 512 x 256 pixels is two cells of such a car
+    upsample=2,  # a quarter of the crop's side is two to four cells of a car
     # Cars of 7 x 7 pixels need anchors of 8 and more proposals than scenes with six things.
     rpn_head=dict(anchor_generator=dict(scales=[2, 4])),
     train_cfg=dict(rpn_proposal=dict(nms_pre=1000, max_per_img=200)),

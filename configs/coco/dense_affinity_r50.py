@@ -7,7 +7,7 @@ from mmengine.config import read_base
 
 with read_base():
     from .._base_.datasets.coco_panoptic import *
-    from .._base_.models.dense_affinity import dense_affinity, full_detection, hinge
+    from .._base_.models.dense_affinity import dense_affinity, full_detection, hinge, msra
     from .._base_.models.mask_rcnn_r50 import *
     from .._base_.runtime import *
     from .._base_.schedules.dense_affinity_coco_200k import *
@@ -18,6 +18,7 @@ work_dir = "work_dirs/coco_dense_affinity_r50"
 num_things, num_stuff = 80, 53
 
 model.update(dense_affinity)
+model.update(msra)
 model.update(full_detection)
 model.update(
     roi_head=dict(bbox_head=dict(num_classes=num_things), mask_head=dict(num_classes=num_things)),
@@ -40,4 +41,4 @@ model["roi_head"]["mask_head"]["loss_mask"] = dict(hinge, loss_weight=1.0)
 
 # Section B: short side 800, long side at most 1333, one scale
 train_dataloader["dataset"]["pipeline"][2].update(scale=[(1333, 800), (1333, 800)])
-del dense_affinity, full_detection, hinge
+del dense_affinity, full_detection, hinge, msra

@@ -70,6 +70,13 @@ dense_affinity = dict(
     ),
 )
 
+# Not printed: UPSNet's backbone, MSRA's weights. With its stride in the first 1x1 convolution backbone and
+# pyramid have 140.1 billion multiply-adds at 800 x 1300, the paper's 140 (section 3.4.2); torchvision's: 145.
+msra = dict(
+    data_preprocessor=dict(mean=[103.530, 116.280, 123.675], std=[1.0, 1.0, 1.0], bgr_to_rgb=False),  # BGR
+    backbone=dict(style="caffe", init_cfg=dict(checkpoint="open-mmlab://detectron2/resnet50_caffe")),
+)
+
 # Section A.2: in the place of the mask head's binary cross entropy, whose entries it does not have. A leaf
 # with a mask head says: model["roi_head"]["mask_head"]["loss_mask"] = hinge
 hinge = dict(type=LovaszHingeMaskLoss, loss_weight=detection)

@@ -1,6 +1,6 @@
 """Panoptic segmentation methods for MMDetection.
 
-TASCNet, UPSNet, OANet, Panoptic-DeepLab, and the Panoptic FPN baseline.
+TASCNet, UPSNet, OANet, Panoptic-DeepLab, the dense-affinity network, and the Panoptic FPN baseline.
 
 Importing this package makes MMDetection's operators available where mmcv has none: import it before mmdet.
 The models register themselves when a config first asks for one: ``type='panoptic_heads.TASCNet'``.
