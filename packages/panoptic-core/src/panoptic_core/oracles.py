@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from panoptic_core._boxes import box_iou
+from panoptic_core.errors import CommandError
 from panoptic_fusion import PanopticSegmentation, RawOutputs, segment_boxes
 
 ORACLES = ("boxes", "classes", "semantics")
@@ -31,7 +32,7 @@ _CURE = "Put LoadPanoptic before the packing transform of the test pipeline."
 _Transform = Callable[[RawOutputs, Any], RawOutputs]
 
 
-class OracleError(ValueError):
+class OracleError(CommandError, ValueError):
     """A model cannot be tested with an oracle. The message says why."""
 
 

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from panoptic_core._boxes import box_iou
+from panoptic_core.errors import CommandError
 from panoptic_core.oracles import true_instances
 from panoptic_fusion import BoxMasks, PanopticSegmentation, RawOutputs
 from panoptic_fusion.paste import paste_windows
@@ -26,7 +27,7 @@ SIDES: tuple[Side, ...] = get_args(Side)
 _MIN_IOU = 0.5
 
 
-class TruncationError(ValueError):
+class TruncationError(CommandError, ValueError):
     """A model has no boxes to truncate. The message says why."""
 
 

@@ -11,6 +11,7 @@ from PIL import ExifTags, Image
 
 from panoptic_core.categories import CategoryTable
 from panoptic_core.engine.images import write_picture
+from panoptic_core.errors import CommandError
 from panoptic_core.inference import Prediction
 from panoptic_core.visualization import comparison, draw_affinity
 
@@ -18,7 +19,7 @@ _UNREADABLE = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
 _LYING = (5, 6, 7, 8)  # rotation tags that exchange height and width
 
 
-class AffinityPictureError(ValueError):
+class AffinityPictureError(CommandError, ValueError):
     """There is no affinity of such a pixel. The message says why."""
 
 

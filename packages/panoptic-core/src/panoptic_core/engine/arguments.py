@@ -8,13 +8,11 @@ from collections.abc import Callable
 
 from mmengine.config import DictAction
 
-from panoptic_core.engine.affinity_pictures import AffinityPictureError
-from panoptic_core.engine.checkpoint import CheckpointError
-from panoptic_core.engine.config import ConfigError, RunOptions
+from panoptic_core.engine.config import RunOptions
 from panoptic_core.engine.config.options import AUTO
 from panoptic_core.engine.distributed import LAUNCHERS
-from panoptic_core.oracles import ORACLES, OracleError, parse_oracles
-from panoptic_core.truncation import TruncationError
+from panoptic_core.errors import CommandError
+from panoptic_core.oracles import ORACLES, parse_oracles
 
 
 def train_parser() -> argparse.ArgumentParser:
@@ -170,14 +168,7 @@ def run_command(command: Callable[[], object]) -> int:
     """
     try:
         status = command()
-    except (
-        AffinityPictureError,
-        CheckpointError,
-        ConfigError,
-        FileNotFoundError,
-        OracleError,
-        TruncationError,
-    ) as error:
+    except (CommandError, FileNotFoundError) as error:
         print(f"error: {error}", file=sys.stderr)  # noqa: T201
         return 2
     return status if isinstance(status, int) else 0

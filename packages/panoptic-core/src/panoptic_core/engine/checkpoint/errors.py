@@ -1,7 +1,9 @@
 """What can be wrong with a checkpoint file."""
 
+from panoptic_core.errors import CommandError
 
-class CheckpointError(RuntimeError):
+
+class CheckpointError(CommandError, RuntimeError):
     """A checkpoint cannot be used. The message names the file, the reason and the cure."""
 
 

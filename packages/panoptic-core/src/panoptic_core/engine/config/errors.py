@@ -5,8 +5,10 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Sequence
 
+from panoptic_core.errors import CommandError
 
-class ConfigError(ValueError):
+
+class ConfigError(CommandError, ValueError):
     """A config has mistakes. Nothing was built.
 
     Attributes:
