@@ -241,6 +241,25 @@ def test_neither_affinity_nor_panoptic_loss(
     assert "loss_panoptic" not in _losses(model, make_batch("things"))[1]
 
 
+def test_the_potential_can_be_finer(make_model: Callable[..., DenseAffinity], make_batch: Make) -> None:
+    model = make_model(upsample=4)
+    state = _state(model, make_batch("things", size=(60, 90)))
+    detections = [own for own, _ in model.matched_detections(state)]
+    detections = model.potential.add_masks(model.roi_head, state.features, detections)
+    (revised,) = model.revised_potentials(state, detections)
+    assert revised.shape == (len(detections[0]) + 3, 64, 96)
+    fine = replace(state, sem_logits=_larger(state.sem_logits, 4))
+    features = AffinityFeatures(*(_larger(part, 4) for part in model.affinity_head(state.features)))
+    model.upsample = 1
+    model.affinity_head.forward = lambda _: features
+    torch.testing.assert_close(model.revised_potentials(fine, detections)[0], revised)
+    assert model.extra_losses(fine)["loss_panoptic"] > 0
+
+
+def _larger(maps: Tensor, factor: int) -> Tensor:
+    return torch.nn.functional.interpolate(maps, scale_factor=factor, mode="bilinear", align_corners=False)
+
+
 # --- testing
 
 
@@ -253,10 +272,12 @@ def _predict(model: DenseAffinity, batch: dict[str, Any]) -> Sequence[Any]:
 
 @pytest.mark.parametrize("masks", [True, False])
 @pytest.mark.parametrize("affinity", [True, False])
+@pytest.mark.parametrize("upsample", [1, 2])
 def test_the_map_is_the_argmax_of_what_training_sees(
-    masks: bool, affinity: bool, make_model: Callable[..., DenseAffinity], make_batch: Make
+    upsample: int, masks: bool, affinity: bool, make_model: Callable[..., DenseAffinity], make_batch: Make
 ) -> None:
-    model = make_model(masks=masks, **({} if affinity else {"affinity_head": None, "panoptic_loss": None}))
+    changes = {} if affinity else {"affinity_head": None, "panoptic_loss": None}
+    model = make_model(masks=masks, upsample=upsample, **changes)
     torch.nn.init.normal_(model.semantic_head.branch.score.weight, std=0.5)  # no near ties
     batch = make_batch("things", size=(64, 96))
     (sample,) = _predict(model, batch)
@@ -266,9 +287,10 @@ def test_the_map_is_the_argmax_of_what_training_sees(
         sem_logits = model.semantic_logits(features)
         ((_, found),) = model.predict_things(features, data["data_samples"])
         own = Detections(found.bboxes, found.labels, found.scores, found.mask_logits if masks else None)
-        psi = model.potential(sem_logits[0], own, (64, 96))
+        psi = model.potential(_larger(sem_logits, upsample)[0], own, (64, 96))
         if affinity:
-            psi = model.affinity_head.revise(psi, model.affinity_head(features).of_image(0))
+            parts = (_larger(part, upsample) for part in model.affinity_head(features))
+            psi = model.affinity_head.revise(psi, AffinityFeatures(*parts).of_image(0))
         full = torch.nn.functional.interpolate(psi[None], size=(64, 96), mode="bilinear")[0]
     assert len(own) > 3
     stuff = torch.tensor([2, 3, 4])
@@ -320,6 +342,7 @@ def test_the_network_alone_runs_the_affinity(make_model: Callable[..., DenseAffi
         ({"tta": {"scales": [1.0]}}, "Expected no `tta`"),
         ({"potential": {"form": "sum"}}, "that of `potential`, 'sum', got 'product'"),
         ({"min_iou": 0.0}, "`min_iou`"),
+        ({"upsample": 0}, "`upsample`"),
     ],
 )
 def test_parts_that_do_not_fit(
