@@ -88,7 +88,7 @@ def affinity_of_cell(
         msg = f"Expected a cell inside of ({height}, {width}), got row {row}, column {column}."
         raise ValueError(msg)
     dtype = torch.float64 if phi0.dtype == torch.float64 else torch.float32
-    with torch.autocast(phi0.device.type, enabled=False):
+    with full_precision(phi0):
         gathering = phi0[:, row, column].to(dtype)
         return gamma * (gathering @ phi1.to(dtype).flatten(1)).view(height, width)
 
