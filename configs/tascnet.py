@@ -11,7 +11,6 @@ with read_base():
     from ._base_.runtime import *
     from ._base_.schedules.quick import *
 
-from mmcv.ops import nms
 
 from panoptic_heads.common import ConcatSemanticHead, MaskGuidedFusion
 from panoptic_heads.tascnet import ResidualPicturesHook, TASCNet, ThingsStuffResidual
@@ -35,7 +34,7 @@ model.update(
         stuff_area_limit=256,  # the paper: none; half of the smallest stuff segment that the scenes label
     ),
     # The box filter of the panoptic path: class-wise NMS 0.3 (section 4.2)
-    test_cfg=dict(panoptic=dict(score_thr=0.05, nms=dict(type=nms, iou_threshold=0.3), max_per_img=100)),
+    test_cfg=dict(panoptic=dict(score_thr=0.05, nms=dict(type="nms", iou_threshold=0.3), max_per_img=100)),
 )
 model["semantic_head"].update(type=ConcatSemanticHead, num_convs=1)
 

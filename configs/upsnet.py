@@ -12,7 +12,6 @@ with read_base():
     from ._base_.runtime import *
     from ._base_.schedules.quick import *
 
-from mmcv.ops import nms
 
 from panoptic_heads.common import DeformableSemanticHead, PanopticLogitsFusion
 from panoptic_heads.upsnet import UPSNet
@@ -38,7 +37,7 @@ model.update(
     # The box filter of the panoptic path: class-agnostic NMS 0.5 (section 3.2)
     test_cfg=dict(
         panoptic=dict(
-            score_thr=0.05, nms=dict(type=nms, iou_threshold=0.5, class_agnostic=True), max_per_img=100
+            score_thr=0.05, nms=dict(type="nms", iou_threshold=0.5, class_agnostic=True), max_per_img=100
         )
     ),
 )

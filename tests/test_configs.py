@@ -36,6 +36,7 @@ def test_dump_builds_the_same_model(leaf: str, tmp_path: Path) -> None:
         for one in (cfg, dumped)
     )
     assert shapes == again
+    assert {one["type"] for one in _all_nms(dumped.model.to_dict())} <= {"nms"}  # all that mmcv can look up
 
 
 @pytest.mark.parametrize("leaf", LEAVES)
@@ -89,6 +90,14 @@ def test_cost_of_the_affinity(capsys: pytest.CaptureFixture[str]) -> None:
     assert rows["operations B, two for each"] == ["2374.45", "5.09"]
     assert "99.79 % of the multiply-adds are saved" in said
     assert "backbone and neck: 140.11 B multiply-adds" in said
+
+
+def _all_nms(settings: Any) -> list[dict[str, Any]]:
+    """Return every ``nms`` in nested settings."""
+    if not isinstance(settings, dict):
+        return []
+    own = [settings["nms"]] if isinstance(settings.get("nms"), dict) else []
+    return own + [one for value in settings.values() for one in _all_nms(value)]
 
 
 def _has_masks(cfg: Config) -> bool:

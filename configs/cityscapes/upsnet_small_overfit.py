@@ -12,7 +12,6 @@ with read_base():
     from .._base_.runtime import *
     from .._base_.schedules.overfit import *
 
-from mmcv.ops import nms
 
 from panoptic_heads.common import DeformableSemanticHead, PanopticLogitsFusion
 from panoptic_heads.upsnet import UPSNet
@@ -48,7 +47,7 @@ model.update(
     test_cfg=dict(
         rpn=dict(nms_pre=1000, max_per_img=200),
         panoptic=dict(
-            score_thr=0.05, nms=dict(type=nms, iou_threshold=0.5, class_agnostic=True), max_per_img=100
+            score_thr=0.05, nms=dict(type="nms", iou_threshold=0.5, class_agnostic=True), max_per_img=100
         ),
     ),
 )

@@ -4,8 +4,6 @@
 Cityscapes; what differs on COCO is in its leaves.
 """
 
-from mmcv.ops import nms
-
 from panoptic_heads.common import ConfidenceFusion, DeformableSemanticHead
 from panoptic_heads.dense_affinity import (
     AffinityFusion,
@@ -44,7 +42,7 @@ dense_affinity = dict(
         truth=False,  # section A.4
         # not printed: Mask R-CNN's filter
         score_thr=0.05,
-        nms=dict(type=nms, iou_threshold=0.5),
+        nms=dict(type="nms", iou_threshold=0.5),
         max_per_img=100,
     ),
     affinity_head=dict(

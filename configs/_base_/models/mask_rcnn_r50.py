@@ -2,10 +2,10 @@
 
 A leaf reads this file, then that of its method, whose dict says what the method adds and does otherwise:
 ``model.update(tascnet)`` merges it, ``del tascnet`` keeps it from being an entry of the config. Class counts
-are set by the leaf.
+are set by the leaf. NMS has a plain name: mmcv looks it up itself, and does not find the full path of a
+dumped config.
 """
 
-from mmcv.ops import nms
 from mmdet.models import (
     FPN,
     CrossEntropyLoss,
@@ -128,7 +128,7 @@ model = dict(
             debug=False,
         ),
         rpn_proposal=dict(
-            nms_pre=2000, max_per_img=1000, nms=dict(type=nms, iou_threshold=0.7), min_bbox_size=0
+            nms_pre=2000, max_per_img=1000, nms=dict(type="nms", iou_threshold=0.7), min_bbox_size=0
         ),
         rcnn=dict(
             assigner=dict(
@@ -148,10 +148,10 @@ model = dict(
         ),
     ),
     test_cfg=dict(
-        rpn=dict(nms_pre=1000, max_per_img=1000, nms=dict(type=nms, iou_threshold=0.7), min_bbox_size=0),
+        rpn=dict(nms_pre=1000, max_per_img=1000, nms=dict(type="nms", iou_threshold=0.7), min_bbox_size=0),
         # Average precision, and fusion where the method has no filter of its own (`panoptic`)
         rcnn=dict(
-            score_thr=0.05, nms=dict(type=nms, iou_threshold=0.5), max_per_img=100, mask_thr_binary=0.5
+            score_thr=0.05, nms=dict(type="nms", iou_threshold=0.5), max_per_img=100, mask_thr_binary=0.5
         ),
     ),
 )

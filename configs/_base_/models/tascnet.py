@@ -1,7 +1,5 @@
 """TASCNet: arXiv:1812.01192, sections 3.1-3.3, over mask_rcnn_r50.py. Class counts are set by the leaf."""
 
-from mmcv.ops import nms
-
 from panoptic_heads.common import ConcatSemanticHead, MaskGuidedFusion, SemanticCrossEntropy
 from panoptic_heads.tascnet import TASCNet
 
@@ -37,6 +35,6 @@ tascnet = dict(
     ),
     test_cfg=dict(
         # Fusion: the paper's own filter, from the same candidates.
-        panoptic=dict(score_thr=0.05, nms=dict(type=nms, iou_threshold=0.3), max_per_img=100),
+        panoptic=dict(score_thr=0.05, nms=dict(type="nms", iou_threshold=0.3), max_per_img=100),
     ),
 )

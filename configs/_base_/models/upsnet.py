@@ -3,8 +3,6 @@
 "The code" is the public one, asked where the paper prints no number. What differs on COCO is in its leaves.
 """
 
-from mmcv.ops import nms
-
 from panoptic_heads.common import (
     DeformableSemanticHead,
     PanopticLogitsFusion,
@@ -56,7 +54,7 @@ upsnet = dict(
     test_cfg=dict(
         # Fusion: class-agnostic NMS of the same candidates (section 3.2); the fusion cuts at 0.6.
         panoptic=dict(
-            score_thr=0.05, nms=dict(type=nms, iou_threshold=0.5, class_agnostic=True), max_per_img=100
+            score_thr=0.05, nms=dict(type="nms", iou_threshold=0.5, class_agnostic=True), max_per_img=100
         ),
     ),
 )

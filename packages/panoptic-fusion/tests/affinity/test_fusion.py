@@ -77,11 +77,32 @@ def test_padded_maps_give_the_same(scene: Callable) -> None:
     sem_logits, phi0, phi1 = make_maps(2, (10, 14))
     options = {"num_things": NUM_THINGS, "gamma": 2.0, "size": SIZE}
     seg = fuse_by_affinity(one.masks, one.labels, one.scores, sem_logits, phi0, phi1, **options)
-    padded = [F.pad(part, (0, 3, 0, 2), mode="replicate") for part in (sem_logits, phi0, phi1)]
+    # What the padding says is not read, not even by the pixels beyond the last centre in the image.
+    padded = [F.pad(part, (0, 3, 0, 2), value=99.0) for part in (sem_logits, phi0, phi1)]
     again = fuse_by_affinity(one.masks, one.labels, one.scores, *padded, stride=4, **options)
     assert torch.equal(seg.id_map, again.id_map)
     with pytest.raises(ValueError, match=r"Leave `stride` out if the cells fill the result"):
         fuse_by_affinity(one.masks, one.labels, one.scores, sem_logits, stride=3, **options)
+
+
+def test_padded_maps_of_the_image_s_own_resolution(scene: Callable) -> None:
+    one = scene(2)
+    parts = one.masks, one.labels, one.scores
+    maps = make_maps(2, SIZE)
+    options = {"num_things": NUM_THINGS, "gamma": 2.0, "size": SIZE}
+    seg = fuse_by_affinity(*parts, *maps, **options)
+    again = fuse_by_affinity(*parts, *(F.pad(part, (0, 8, 0, 24)) for part in maps), stride=1, **options)
+    assert torch.equal(seg.id_map, again.id_map)
+
+
+def test_a_thing_reaches_the_rim_of_a_padded_map() -> None:
+    # 12 pixels in cells of 4: the last centre in the image is at 10. The fourth cell is padding and says
+    # stuff; 3/8 of it would make the thing's 0.66 at pixel 11 into 0.41, and the stuff's 0.27 into 0.54.
+    sem_logits = torch.tensor([[1.0, 1, 1, -5], [0, 0, 0, 5]])[:, None].repeat(1, 4, 1)
+    masks = BoxMasks.from_boxes(torch.tensor([[0.0, 0.0, 12.0, 16.0]]))
+    parts = masks, torch.tensor([0]), torch.tensor([0.9]), sem_logits
+    seg = fuse_by_affinity(*parts, num_things=1, form="mask_free", size=(16, 12), stride=4)
+    assert seg.id_map.tolist() == [[1] * 12] * 16
 
 
 def test_a_stride_for_each_axis(scene: Callable) -> None:

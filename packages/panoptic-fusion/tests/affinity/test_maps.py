@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from panoptic_fusion import AffinityMaps, fuse_by_affinity, fuse_by_affinity_maps
+from panoptic_fusion.affinity.maps import count_known
 
 GRID = 3, 4
 
@@ -58,6 +59,15 @@ def test_pixels_at_centers() -> None:
     assert maps.at_centers(pixels, 255).tolist() == expected
     assert maps.at_centers(torch.stack([pixels, pixels]), 255).tolist() == [expected] * 2
     assert maps.at_centers(torch.zeros(0, 6), 7.0).tolist() == [[7.0] * 4] * 3
+
+
+def test_a_centre_on_the_border_is_padding() -> None:
+    # Columns 0 to 845 of the input became 496: the centre of cell 211, at 846, is on the border of the image,
+    # and 211.5 * (4 * (496 / 846)) is 495.99999999999994. In training it is no valid cell.
+    assert count_known(496, 4 * (496 / 846), 216) == 211
+    assert [count_known(pixels, 4.0, 3) for pixels in (1, 2, 3, 6, 7, 10, 11, 99)] == [0, 0, 1, 1, 2, 2, 3, 3]
+    maps = AffinityMaps(torch.zeros(1, 1, 216), stride=(1.0, 4 * (496 / 846)))
+    assert maps.at_centers(torch.zeros(1, 496), 1.0).sum() == 216 - 211
 
 
 @pytest.mark.parametrize("affinity", [True, False])

@@ -20,7 +20,7 @@ from panoptic_fusion._checks import (
 from panoptic_fusion._instances import Instances, read_instances
 from panoptic_fusion._mask_values import MaskValues
 from panoptic_fusion._windows import is_host
-from panoptic_fusion.affinity.maps import AffinityMaps, read_features, read_strides
+from panoptic_fusion.affinity.maps import AffinityMaps, count_known, read_features, read_strides
 from panoptic_fusion.affinity.potential import FORMS, Form, Potential
 from panoptic_fusion.affinity.revision import best_channels
 from panoptic_fusion.box_masks import BoxMasks
@@ -73,8 +73,8 @@ def fuse_by_affinity(
         score_threshold: Any finite number; 0.5 by default (Cityscapes; COCO: 0.75).
         size: ``(H, W)`` of the result; by default that of `sem_logits`.
         stride: Pixels of the result in a cell of `sem_logits`, or those of y and x, whose last cells may be
-            padding: cells whose centre lies beyond the result give nothing to the affinity. By default the
-            cells fill the result.
+            padding: cells whose centre lies beyond the result are not read. By default the cells fill the
+            result.
         stuff_area_limit: Pixels >= 0; 0 by default (not printed in the paper).
 
     Returns:
@@ -101,7 +101,15 @@ def fuse_by_affinity(
     size = grid if size is None else check_size(size)
     strides = read_strides(size, grid, stride)
     phi0, phi1 = read_features(phi0, phi1, grid, sem_logits.device)
-    features = None if phi0 is None or phi1 is None else (phi0.float(), phi1.float())
+    # The padding of a batch goes first: neither the affinity nor the upsampling at the rim reads it.
+    rows, columns = (
+        max(min(cells, 1), count_known(pixels, own, cells))
+        for pixels, own, cells in zip(size, strides, grid, strict=True)
+    )
+    sem_logits, grid = sem_logits[:, :rows, :columns], (rows, columns)
+    features = None
+    if phi0 is not None and phi1 is not None:
+        features = phi0[:, :rows, :columns].float(), phi1[:, :rows, :columns].float()
     instances = read_instances(
         masks,
         labels,

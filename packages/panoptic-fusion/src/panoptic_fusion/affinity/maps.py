@@ -102,9 +102,9 @@ class AffinityMaps:
             return pixels.new_full((*pixels.shape[:-2], *self.grid), outside)
         places, known = [], []
         for cells, stride, count in zip(self.grid, self.stride, pixels.shape[-2:], strict=True):
-            place = ((torch.arange(cells, device=pixels.device, dtype=torch.float64) + 0.5) * stride).long()
-            known.append(place < count)
-            places.append(place.clamp(max=count - 1))
+            cell = torch.arange(cells, device=pixels.device)
+            known.append(cell < count_known(count, stride, cells))
+            places.append(((cell.double() + 0.5) * stride).long().clamp(max=count - 1))
         read = pixels[..., places[0], :][..., places[1]]
         return read.masked_fill(~(known[0][:, None] & known[1]), outside)
 
@@ -133,7 +133,7 @@ class AffinityMaps:
         cell, known, places = [], [], []
         for place, cells, stride, pixels in zip((y, x), self.grid, self.stride, size, strict=True):
             cell.append(min(int((place + 0.5) / stride), cells - 1))
-            known.append(min(cells, max(1, math.ceil(pixels / stride - 0.5))))  # (i + 0.5) * stride < pixels
+            known.append(max(1, count_known(pixels, stride, cells)))
             centers = (torch.arange(pixels, device=self.device) + 0.5) / stride
             places.append((centers / known[-1] * 2 - 1).float())  # [-1, 1] between the outer borders
         gives = affinity_of_cell(self.phi0, self.phi1, cell[0], cell[1], self.gamma)[: known[0], : known[1]]
@@ -191,6 +191,23 @@ def read_strides(
         )
         raise ValueError(msg)
     return float(y), float(x)
+
+
+def count_known(pixels: int, stride: float, cells: int) -> int:
+    """Return how many cells of an axis have their centre inside of the image; the others are padding.
+
+    A centre on the border lies beyond it, whichever way the stride, a quotient of sizes, was rounded.
+
+    Args:
+        pixels: Of the image.
+        stride: Pixels in a cell.
+        cells: Of the map.
+
+    Example:
+        >>> count_known(496, 4 * (496 / 846), 216)  # the centre of cell 211 lies at 846 of 846
+        211
+    """
+    return max(0, min(cells, math.ceil(pixels / stride * (1 - _ROUNDING) - 0.5)))
 
 
 def check_positive(y: float, x: float) -> None:

@@ -27,7 +27,7 @@ def best_channels(
 
     Args:
         potential: ``K >= 1`` channels.
-        grid: ``(h, w)`` of its maps, not empty.
+        grid: ``(h, w)`` of its maps, not empty, without padding.
         features: ``phi0`` and ``phi1``, ``(D, h, w)`` float32, or None.
         gamma: See `apply_affinity`.
         size: ``(H, W)`` of the result.
@@ -44,12 +44,7 @@ def best_channels(
     strips = _Strips(potential, grid, kept)
     gathered = None
     if features is not None:
-        # Cells whose centre lies beyond the result are the padding of a batch.
-        rows, columns = (
-            int(((torch.arange(cells) + 0.5) * stride < pixels).sum())
-            for cells, stride, pixels in zip(grid, strides, size, strict=True)
-        )
-        gathered = gamma * strips.gather(features[1], rows, columns)
+        gathered = gamma * strips.gather(features[1])
     winners = torch.empty(grid, dtype=torch.int32, device=potential.device)
     seen = []
     for top, bottom, strip in strips:
@@ -93,15 +88,12 @@ class _Strips:
             yield top, bottom, strip
         self._filled = self._kept is not None
 
-    def gather(self, phi1: Tensor, rows: int, columns: int) -> Tensor:
-        """Return the mean of ``Psi phi1^T`` over the first rows and columns, ``(K, D)``."""
+    def gather(self, phi1: Tensor) -> Tensor:
+        """Return the mean of ``Psi phi1^T`` over all cells, ``(K, D)``."""
         total = phi1.new_zeros(len(self._potential), len(phi1))
         for top, bottom, strip in self:
-            last = min(bottom, rows)
-            if top < last:
-                psi = strip[:, : last - top, :columns].flatten(1)
-                total.addmm_(psi, phi1[:, top:last, :columns].flatten(1).T)
-        return total / max(rows * columns, 1)
+            total.addmm_(strip.flatten(1), phi1[:, top:bottom].flatten(1).T)
+        return total / (self._grid[0] * self._grid[1])
 
 
 def _fill(strip: Tensor, potential: Potential, top: int, bottom: int) -> None:
