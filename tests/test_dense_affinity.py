@@ -65,9 +65,16 @@ def test_a_checkpoint_of_d2_is_one_of_d1(
     assert "Panoptic quality of 3 images" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("truth", [False, True])
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("dense_affinity.py", ["model.panoptic_loss.learn_tau=True"]),
+        ("dense_affinity.py", ["model.potential.truth=True"]),
+        ("dense_affinity_b.py", []),
+    ],
+    ids=["learned tau", "true detections", "without masks"],
+)
 def test_a_rank_without_targets_does_not_hang_the_other(
-    truth: bool, train_on_two_ranks: Callable[..., None]
+    name: str, options: list[str], train_on_two_ranks: Callable[..., None]
 ) -> None:
-    options = [*TINY, f"model.potential.truth={truth}"]
-    train_on_two_ranks(CONFIGS / "dense_affinity.py", options, ["loss_panoptic"])
+    train_on_two_ranks(CONFIGS / name, [*TINY, *options], ["loss_panoptic"])

@@ -46,6 +46,15 @@ def test_by_hand() -> None:
     assert affinity_at(features, 0, 1, gamma=-0.5).tolist() == [[-2.0, -6.0]]
 
 
+def test_half_weights_give_float32_features() -> None:
+    head = _head(1.0)
+    expected = head(_pyramid())
+    features = head.to(torch.bfloat16)([level.to(torch.bfloat16) for level in _pyramid()])
+    for half, full in zip(features, expected, strict=True):
+        assert half.dtype == torch.float32
+        torch.testing.assert_close(half, full, atol=0.05, rtol=0.05)
+
+
 @pytest.mark.parity
 @pytest.mark.parametrize("padded", [False, True])
 def test_two_thin_products_equal_the_explicit_one(padded: bool) -> None:

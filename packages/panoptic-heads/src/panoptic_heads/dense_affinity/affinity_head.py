@@ -101,7 +101,7 @@ class AffinityHead(BaseModule):
         query: Tensor = self.branch(features)  # Q
         with full_precision(query):
             query = at_least_float32(query)
-            return AffinityFeatures(F.relu(self.phi0(query)), F.relu(self.phi1(query)))
+            return AffinityFeatures(*(F.relu(_project(query, phi)) for phi in (self.phi0, self.phi1)))
 
     def revise(self, potential: Tensor, features: AffinityFeatures, valid: Tensor | None = None) -> Tensor:
         """Return P of one image; linear in the pixels, float32 or better also under autocast.
@@ -116,6 +116,12 @@ class AffinityHead(BaseModule):
             ``(K, h, w)``, in the graph of the potential and of this head, also where K is 0.
         """
         return apply_affinity(potential, *features, self.gamma, valid)
+
+
+def _project(query: Tensor, phi: nn.Conv2d) -> Tensor:
+    """Apply a 1x1 convolution, whose weights may be in half precision, in the precision of its input."""
+    bias = None if phi.bias is None else phi.bias.to(query.dtype)
+    return F.conv2d(query, phi.weight.to(query.dtype), bias)
 
 
 def affinity_at(features: AffinityFeatures, row: int, column: int, gamma: float | Tensor = 1.0) -> Tensor:
