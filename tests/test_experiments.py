@@ -99,15 +99,31 @@ def test_a_training_is_the_config_the_options_and_the_seed(tool: Any) -> None:
     names = [
         tool.Training(*parts).folder
         for parts in (
-            ("configs/a.py", ("x=1",), 0),
-            ("configs/b.py", ("x=1",), 0),
-            ("configs/a.py", ("x=2",), 0),
-            ("configs/a.py", ("x=1",), 1),
+            ("configs/upsnet.py", ("x=1",), 0),
+            ("configs/oanet.py", ("x=1",), 0),
+            ("configs/upsnet.py", ("x=2",), 0),
+            ("configs/upsnet.py", ("x=1",), 1),
         )
     ]
     assert len(set(names)) == 4
     rare, common = (tool.training_of(name, "detection score", 0) for name in ("ranking_rare", "ranking"))
     assert rare != common
+
+
+def test_a_changed_config_is_another_training(
+    tool: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base = tmp_path / "configs" / "_base_" / "models" / "small.py"
+    base.parent.mkdir(parents=True)
+    leaf = tmp_path / "configs" / "coco" / "leaf.py"
+    leaf.parent.mkdir()
+    monkeypatch.setattr(sys.modules["_trainings"], "ROOT", tmp_path)
+    folders = set()
+    for width, steps in ((8, 1), (16, 1), (16, 2)):
+        base.write_text(f"width = {width}\n")
+        leaf.write_text(f"with read_base():\n    from .._base_.models.small import *\n\nsteps = {steps}\n")
+        folders.add(tool.Training("configs/coco/leaf.py", (), 0).folder)
+    assert len(folders) == 3
 
 
 def test_cut_boxes_and_heuristics_need_no_training_of_their_own(

@@ -29,14 +29,23 @@ class Training:
 
     @property
     def folder(self) -> str:
-        """Of its own: two trainings share it only if they are the same."""
-        digest = hashlib.sha256(json.dumps([self.config, self.options]).encode()).hexdigest()
+        """Of its own: two trainings share it only if they are the same, down to the texts of their configs."""
+        parts = [self.config, self.options, *texts_of(ROOT / self.config)]
+        digest = hashlib.sha256(json.dumps(parts).encode()).hexdigest()
         return f"{Path(self.config).stem}-{digest[:10]}-seed{self.seed}"
 
     def command(self, work_dir: Path) -> list[str]:
         """Return the arguments of Python."""
         options = [*self.options, f"randomness.seed={self.seed}"]
         return ["tools/train.py", self.config, "--work-dir", str(work_dir), "--cfg-options", *options]
+
+
+def texts_of(config: Path) -> list[str]:
+    """Return the text of a config and of the base files that it reads: a change of one is another training."""
+    text = config.read_text(encoding="utf-8")
+    bases = re.findall(r"^ *from \.+(_base_[.\w]+) import", text, flags=re.MULTILINE)
+    files = [ROOT / "configs" / f"{base.replace('.', '/')}.py" for base in bases]
+    return [text, *(file.read_text(encoding="utf-8") for file in files)]
 
 
 @dataclass(frozen=True)
