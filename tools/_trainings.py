@@ -29,7 +29,7 @@ class Training:
 
     @property
     def folder(self) -> str:
-        """Of its own: two trainings share it only if they are the same, down to the texts of their configs."""
+        """Of its own: two trainings share it only if they are the same, down to their configs' texts."""
         parts = [self.config, self.options, *texts_of(ROOT / self.config)]
         digest = hashlib.sha256(json.dumps(parts).encode()).hexdigest()
         return f"{Path(self.config).stem}-{digest[:10]}-seed{self.seed}"
@@ -41,7 +41,7 @@ class Training:
 
 
 def texts_of(config: Path) -> list[str]:
-    """Return the text of a config and of the base files that it reads: a change of one is another training."""
+    """Return the text of a config and of the base files that it reads: a change makes another training."""
     text = config.read_text(encoding="utf-8")
     bases = re.findall(r"^ *from \.+(_base_[.\w]+) import", text, flags=re.MULTILINE)
     files = [ROOT / "configs" / f"{base.replace('.', '/')}.py" for base in bases]
