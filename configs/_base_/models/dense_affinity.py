@@ -53,7 +53,9 @@ dense_affinity = dict(
         num_convs=2,
         num_groups=32,
         channels=128,  # C
-        initial_gamma=0.0,  # ours, as the mean over the pixels: P begins as the potential
+        # Ours, as the mean over the pixels: P begins close to the potential. From 0 the sign is left to chance:
+        # where it ends below 0, pixels take from those that they belong to.
+        initial_gamma=0.1,
     ),
     # Section 4: weight 1. Tau is ours: P is at most 2 at first, and with the literal 1 the softmax of a
     # hundred channels is never sure.
