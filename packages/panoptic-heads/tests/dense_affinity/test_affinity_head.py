@@ -88,7 +88,15 @@ def test_gradients_are_those_of_differences() -> None:
     assert torch.autograd.gradcheck(revise, leaves)
 
 
-def test_begins_as_the_potential_and_every_part_learns() -> None:
+def test_begins_close_to_the_potential() -> None:
+    torch.manual_seed(0)
+    head = AffinityHead(in_channels=6, feat_channels=8, num_convs=1, num_groups=4, channels=5)
+    potential = _potential().float()
+    change = (head.revise(potential, head(_pyramid()).of_image(0)) - potential).abs()
+    assert 0 < change.max() < 0.25 * potential.max()
+
+
+def test_without_a_scale_it_begins_as_the_potential_and_every_part_learns() -> None:
     head = MODELS.build(
         {
             "type": "panoptic_heads.AffinityHead",
@@ -97,6 +105,7 @@ def test_begins_as_the_potential_and_every_part_learns() -> None:
             "num_convs": 1,
             "num_groups": 4,
             "channels": 5,
+            "initial_gamma": 0.0,
             "init_cfg": {"type": "Constant", "layer": "Conv2d", "val": 0},  # a user's; phi must not be zeros
         }
     )

@@ -2,7 +2,7 @@
 
 Written from the paper, which has no public code. It prints neither a scale nor a mean: the literal sum over
 65 000 pixels drowns the potential. Ours is ``P = Psi + gamma phi0(Q) (phi1(Q)^T Psi) / n`` with a learned
-``gamma`` that begins as 0: at first P is the potential itself.
+``gamma`` that begins as 0.1: at first P is close to the potential.
 """
 
 from collections.abc import Sequence
@@ -55,7 +55,8 @@ class AffinityHead(BaseModule):
         num_groups: Of the group normalisation after each 3x3 convolution (section A.1); not printed, 32 is
             the default of group normalisation (arXiv:1803.08494). None: there is none.
         channels: C, of Q, phi0 and phi1: 128 in all of the paper's experiments.
-        initial_gamma: What ``gamma`` begins with; 0: P is the potential at first.
+        initial_gamma: What ``gamma`` begins with. 0: P is the potential at first, and the sign that gamma takes is
+            left to chance; where it is negative, pixels take from those that they belong to.
         init_cfg: As MMEngine's.
     """
 
@@ -68,7 +69,7 @@ class AffinityHead(BaseModule):
         num_convs: int = 2,
         num_groups: int | None = 32,
         channels: int = 128,
-        initial_gamma: float = 0.0,
+        initial_gamma: float = 0.1,
         init_cfg: Any = None,
     ) -> None:
         super().__init__(init_cfg=init_cfg)
