@@ -53,7 +53,7 @@ dense_affinity = dict(
         num_convs=2,
         num_groups=32,
         channels=128,  # C
-        # Ours, as the mean over the pixels: P begins close to the potential. From 0 its sign is chance:
+        # Ours, as the mean over the pixels; P begins close to the potential. From 0 its sign is chance:
         # where it ends below 0, pixels take from those that they belong to.
         initial_gamma=0.1,
     ),
