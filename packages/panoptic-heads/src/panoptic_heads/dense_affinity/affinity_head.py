@@ -55,8 +55,8 @@ class AffinityHead(BaseModule):
         num_groups: Of the group normalisation after each 3x3 convolution (section A.1); not printed, 32 is
             the default of group normalisation (arXiv:1803.08494). None: there is none.
         channels: C, of Q, phi0 and phi1: 128 in all of the paper's experiments.
-        initial_gamma: What ``gamma`` begins with. 0: P is the potential at first, and the sign that gamma takes is
-            left to chance; where it is negative, pixels take from those that they belong to.
+        initial_gamma: What ``gamma`` begins with. 0: P is the potential at first, and its
+            sign is left to chance; where it is negative, pixels take from those that they belong to.
         init_cfg: As MMEngine's.
     """
 
