@@ -27,8 +27,9 @@ model.update(
     train_cfg=dict(rpn_proposal=dict(nms_pre=1000, max_per_img=200)),
     roi_head=dict(bbox_head=dict(num_classes=num_things), mask_head=dict(num_classes=num_things)),
     semantic_head=dict(num_things_classes=num_things, num_stuff_classes=num_stuff),
-    potential=dict(num_things=num_things),
-    panoptic_fusion_head=dict(stuff_area_limit=0),
+    panoptic_loss=dict(loss_weight=1.0),  # Cityscapes', as variant B
+    potential=dict(num_things=num_things, form="product"),
+    panoptic_fusion_head=dict(form="product", stuff_area_limit=0),
     test_cfg=dict(rpn=dict(nms_pre=1000, max_per_img=200)),
 )
 model["roi_head"]["mask_head"]["loss_mask"] = dict(hinge, loss_weight=1.0)
