@@ -40,7 +40,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 def test_steps_by_name_and_all(run: Any) -> None:
-    methods = ("tascnet", "upsnet", "oanet", "panoptic_deeplab")
+    methods = ("tascnet", "upsnet", "oanet", "panoptic_deeplab", "dense_affinity")
     overfit = [f"configs/cityscapes/{method}_small_overfit.py" for method in methods]
     assert run("overfit_upsnet") == (0, [overfit[1]])
     assert run("overfit_oanet", "overfit_tascnet") == (0, [overfit[2], overfit[0]])

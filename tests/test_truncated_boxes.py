@@ -64,16 +64,16 @@ def test_what_ends_at_its_box_recovers_nothing(
 
 
 @pytest.mark.parametrize("name", ["dense_affinity.py", "dense_affinity_a.py"])
-def test_a_potential_on_a_coarse_grid_reaches_over_the_rim(
-    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_potential_reaches_over_the_rim(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     out = tmp_path / "values.json"
     more = ["--oracle", "boxes+classes+semantics", "--truncate-boxes", "0.25", "--json", str(out)]
     assert _test(monkeypatch, name, tmp_path, _weights(name, tmp_path), *more) == 0
     found = json.loads(out.read_text())
     assert found["truncation/instances"] > 5
     assert found["truncation/shown"] > 0
-    assert 0 < found["truncation/recovered"] < 50
+    # Coarse cells leak over the rim. And where semantics are true no stuff class wants the rest of an instance:
+    # all channels are 0 there, and the surest detection takes it.
+    assert found["truncation/recovered"] > 0
 
 
 def test_a_model_without_boxes(
