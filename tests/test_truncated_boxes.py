@@ -71,8 +71,8 @@ def test_a_potential_reaches_over_the_rim(name: str, tmp_path: Path, monkeypatch
     found = json.loads(out.read_text())
     assert found["truncation/instances"] > 5
     assert found["truncation/shown"] > 0
-    # Coarse cells leak over the rim. And where semantics are true no stuff class wants the rest of an instance:
-    # all channels are 0 there, and the surest detection takes it.
+    # Coarse cells leak over the rim. And where semantics are true no stuff class wants the rest of an
+    # instance: all channels are 0 there, and the surest detection takes it.
     assert found["truncation/recovered"] > 0
 
 
