@@ -10,30 +10,19 @@ from mmengine.config import read_base
 with read_base():
     from .._base_.datasets.cityscapes_panoptic import *
     from .._base_.datasets.relit_crops import relit_crops
-    from .._base_.models.dense_affinity import dense_affinity, hinge, msra
+    from .._base_.models.dense_affinity import cityscapes, dense_affinity, hinge, msra
     from .._base_.models.mask_rcnn_r50 import *
     from .._base_.runtime import *
     from .._base_.schedules.dense_affinity_cityscapes_65k import *
 
-from panoptic_heads.dense_affinity import LovaszSoftmax
-
 work_dir = "work_dirs/cityscapes_dense_affinity_r101_from_coco"
-num_things, num_stuff = 8, 11  # Cityscapes' evaluated classes
 
 model.update(dense_affinity)
 model.update(msra)
-model.update(
-    backbone=dict(depth=101, init_cfg=None),  # weights come from COCO; what depends on classes starts anew
-    roi_head=dict(bbox_head=dict(num_classes=num_things), mask_head=dict(num_classes=num_things)),
-    semantic_head=dict(
-        num_things_classes=num_things,
-        num_stuff_classes=num_stuff,
-        loss=dict(type=LovaszSoftmax, loss_weight=1.0),  # section B; its weight: section 4
-    ),
-    potential=dict(num_things=num_things),
-)
+model.update(cityscapes)
+model.update(backbone=dict(depth=101, init_cfg=None))  # weights come from COCO
 model["roi_head"]["mask_head"]["loss_mask"] = hinge
 
 train_dataloader.update(batch_size=8)  # section B: 4 GPUs with 8 crops each
 train_dataloader["dataset"].update(pipeline=relit_crops)
-del dense_affinity, hinge, msra, relit_crops
+del cityscapes, dense_affinity, hinge, msra, relit_crops

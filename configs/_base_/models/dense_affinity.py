@@ -1,16 +1,17 @@
 """The dense-affinity network: arXiv:2001.04982, over mask_rcnn_r50.py. Class counts are the leaf's.
 
-`dense_affinity` is model D2 of Table 1; leaves of other models take parts away. Loss weights are those of
-Cityscapes; what differs on COCO is in its leaves.
+`dense_affinity` is model D2 of Table 1; leaves of other models take parts away. `cityscapes` and `coco` are
+what depends on the data; the loss weights before them are those of Cityscapes.
 """
 
-from panoptic_heads.common import ConfidenceFusion, DeformableSemanticHead
+from panoptic_heads.common import ConfidenceFusion, DeformableSemanticHead, SemanticCrossEntropy
 from panoptic_heads.dense_affinity import (
     AffinityFusion,
     AffinityHead,
     DenseAffinity,
     DynamicPotential,
     LovaszHingeMaskLoss,
+    LovaszSoftmax,
     PanopticMatchingLoss,
     SqueezeExcitationFPN,
 )
@@ -84,6 +85,34 @@ hinge = dict(type=LovaszHingeMaskLoss, loss_weight=detection)
 full_detection = dict(  # weights of 1 for RPN and box head (section 4, COCO)
     rpn_head=dict(loss_cls=dict(loss_weight=1.0), loss_bbox=dict(loss_weight=1.0)),
     roi_head=dict(bbox_head=dict(loss_cls=dict(loss_weight=1.0), loss_bbox=dict(loss_weight=1.0))),
+)
+
+cityscapes = dict(  # 8 thing and 11 stuff classes are evaluated
+    roi_head=dict(bbox_head=dict(num_classes=8), mask_head=dict(num_classes=8)),
+    semantic_head=dict(
+        num_things_classes=8,
+        num_stuff_classes=11,
+        loss=dict(type=LovaszSoftmax, loss_weight=1.0),  # section B; its weight: section 4
+    ),
+    potential=dict(num_things=8),
+)
+
+coco = dict(
+    roi_head=dict(bbox_head=dict(num_classes=80), mask_head=dict(num_classes=80)),
+    semantic_head=dict(
+        num_convs=3,  # UPSNet's code
+        num_things_classes=80,
+        num_stuff_classes=53,
+        loss=dict(type=SemanticCrossEntropy, loss_weight=0.2),  # section A.1; its weight: section 4
+    ),
+    affinity_head=dict(num_convs=3),  # the same architecture
+    panoptic_loss=dict(loss_weight=0.1),  # section 4
+    potential=dict(num_things=80, form="sum"),  # variant C (section A.3)
+    panoptic_fusion_head=dict(
+        score_thr=0.75,  # section B
+        form="sum",
+        stuff_area_limit=4096,  # not printed: UPSNet's on COCO
+    ),
 )
 
 mask_free = dict(  # models A and B
