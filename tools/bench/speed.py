@@ -178,20 +178,26 @@ def main(arguments: Sequence[str]) -> None:
         metavar=("H", "W"),
         help="of the image; default: what the config tests on",
     )
-    parser.add_argument("--device", help="cpu or cuda; default: cuda where there is one")
     parser.add_argument("--repeats", type=int, default=10, help="timed runs (default: 10)")
     parser.add_argument("--warm-up", type=int, default=3, help="runs before them (default: 3)")
-    parser.add_argument("--threads", type=int, help="torch threads; default: torch's own")
-    args = parser.parse_args(arguments)
+    args = parse_on_device(parser, arguments)
     if min(args.repeats, args.warm_up, *(args.size or [1])) < 1:
         parser.error(f"sizes and repeats are positive, got {args.size}, {args.repeats}, {args.warm_up}")
+    sys.exit(run_command(lambda: _print_rows(args)))
+
+
+def parse_on_device(parser: argparse.ArgumentParser, arguments: Sequence[str] | None) -> argparse.Namespace:
+    """Parse with ``--device`` and ``--threads``; the device is chosen, the threads are set."""
+    parser.add_argument("--device", help="cpu or cuda; default: cuda where there is one")
+    parser.add_argument("--threads", type=int, help="torch threads; default: torch's own")
+    args = parser.parse_args(arguments)
     if args.threads:
         torch.set_num_threads(args.threads)
     has_gpu = torch.cuda.is_available()
     args.device = args.device or ("cuda" if has_gpu else "cpu")
     if args.device.startswith("cuda") and not has_gpu:
         parser.error(f"--device {args.device}: PyTorch finds no CUDA device here. Take --device cpu.")
-    sys.exit(run_command(lambda: _print_rows(args)))
+    return args
 
 
 def _print_rows(args: argparse.Namespace) -> None:

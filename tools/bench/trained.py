@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 from bench._stopwatch import Stopwatch, watched_resizing
-from bench.speed import PARTS, Speed, check_timeable
+from bench.speed import PARTS, Speed, check_timeable, parse_on_device
 from mmengine.config import DictAction
 from mmengine.dataset import pseudo_collate
 from mmengine.registry import DATASETS, DefaultScope
@@ -57,21 +57,13 @@ def main(arguments: Sequence[str]) -> None:
     )
     parser.add_argument("config", help="a Python config file")
     parser.add_argument("checkpoint", help="weights that were trained with this config: a file or a folder")
-    parser.add_argument("--device", help="cpu or cuda; default: cuda where there is one")
     parser.add_argument("--repeats", type=int, default=1, help="timed runs of each image (default: 1)")
     parser.add_argument("--warm-up", type=int, default=3, help="runs before them (default: 3)")
-    parser.add_argument("--threads", type=int, help="torch threads; default: torch's own")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the milliseconds as JSON")
     parser.add_argument("--cfg-options", nargs="+", action=DictAction, default={}, metavar="KEY=VALUE")
-    args = parser.parse_args(arguments)
+    args = parse_on_device(parser, arguments)
     if min(args.repeats, args.warm_up) < 1:
         parser.error(f"repeats and warm-up are positive, got {args.repeats}, {args.warm_up}")
-    if args.threads:
-        torch.set_num_threads(args.threads)
-    has_gpu = torch.cuda.is_available()
-    args.device = args.device or ("cuda" if has_gpu else "cpu")
-    if args.device.startswith("cuda") and not has_gpu:
-        parser.error(f"--device {args.device}: PyTorch finds no CUDA device here. Take --device cpu.")
     sys.exit(run_command(lambda: _print_row(args)))
 
 
