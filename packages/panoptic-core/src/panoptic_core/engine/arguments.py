@@ -32,6 +32,11 @@ def train_parser() -> argparse.ArgumentParser:
         action="store_true",
         help="scale the learning rate linearly to the batch size, from the config's base_batch_size",
     )
+    parser.add_argument(
+        "--auto-scale-schedule",
+        action="store_true",
+        help="scale all numbers of iterations, so that this run sees as many images as the config means",
+    )
     parser.add_argument("--seed", type=int, help="random seed (default: the config's)")
     return parser
 
