@@ -62,7 +62,7 @@ def test_what_cannot_be_scaled_says_so(changed: Changed) -> None:
         scale_schedule(changed(auto_scale_lr=None), 1)
     cfg = changed(auto_scale_lr={"base_batch_size": 4})
     cfg.param_scheduler = [{"type": "ExponentialLR", "gamma": 0.99, "by_epoch": False}]
-    with pytest.raises(ValueError, match=r"gamma = 0\.99 every iteration.*0\.5-th power"):
+    with pytest.raises(ValueError, match=r"gamma = 0\.99 an iteration.*0\.5-th power"):
         scale_schedule(cfg, 1)
 
 

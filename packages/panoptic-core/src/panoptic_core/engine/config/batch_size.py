@@ -102,7 +102,7 @@ def _scale_scheduler(scheduler: dict[str, Any], factor: float) -> None:
     name = kind if isinstance(kind, str) else kind.__name__
     if name.rpartition(".")[2] in _WITHOUT_LENGTH:
         msg = (
-            f"`--auto-scale-schedule`: {name} multiplies by gamma = {scheduler.get('gamma')} every iteration: "
+            f"`--auto-scale-schedule`: {name} multiplies by gamma = {scheduler.get('gamma')} an iteration: "
             f"it has no length to scale. Set gamma to its {1 / factor:g}-th power yourself, "
             "without the option."
         )
