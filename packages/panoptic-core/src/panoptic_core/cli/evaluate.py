@@ -9,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from panoptic_core.__about__ import __version__
-from panoptic_core.cli.folders import FolderResult, evaluate_folders
+from panoptic_core.evaluating import FolderResult, evaluate_folders
 from panoptic_core.files import PanopticFileError, atomic_path
 from panoptic_core.metrics.pq_summary import finite
 from panoptic_core.progress import show_progress
