@@ -13,7 +13,7 @@ from panoptic_core.files import ImageAnnotation, PanopticFileError, read_panopti
 from panoptic_core.fusing.saved import ImageFiles
 from panoptic_core.fusing.semantic import LabelReader
 from panoptic_core.metrics import PQCounts, SegmentTable, StuffCounts, confusion_matrix, count_maps
-from panoptic_core.metrics.matching import Mode, segment_table
+from panoptic_core.metrics.pairing import Mode, segment_table
 from panoptic_core.metrics.stuff_quality import count_classes
 from panoptic_fusion import PanopticSegmentation, drop_small_stuff
 

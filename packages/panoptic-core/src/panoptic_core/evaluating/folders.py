@@ -20,7 +20,7 @@ from panoptic_core.metrics import (
     summarize,
     thing_stuff_confusion,
 )
-from panoptic_core.metrics.matching import Mode
+from panoptic_core.metrics.pairing import Mode
 
 PathLike = str | os.PathLike[str]
 
