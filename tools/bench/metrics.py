@@ -16,7 +16,7 @@ from bench._timing import Table, interleaved
 from PIL import Image
 
 from panoptic_core.categories import CITYSCAPES
-from panoptic_core.cli.folders import evaluate_folders
+from panoptic_core.evaluating import evaluate_folders
 from panoptic_core.files import PanopticWriter, read_panoptic_json
 from panoptic_core.metrics import confusion_matrix, count_segments, mean_iou
 from panoptic_fusion import PanopticSegmentation

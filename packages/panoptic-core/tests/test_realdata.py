@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from panoptic_core.categories import CITYSCAPES, COCO_PANOPTIC
-from panoptic_core.cli.folders import evaluate_folders
+from panoptic_core.evaluating import evaluate_folders
 from panoptic_core.files import read_panoptic_json, read_panoptic_png, read_segmentation, write_panoptic_png
 
 pytestmark = pytest.mark.realdata

@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 
 from panoptic_core.__about__ import __version__
-from panoptic_core.cli.folders import evaluate_folders
 from panoptic_core.cli.fuse import main
+from panoptic_core.evaluating import evaluate_folders
 from panoptic_core.files import PanopticWriter
 from panoptic_core.fusing import instance_results, take_apart
 from panoptic_core.testing import tiny_scene

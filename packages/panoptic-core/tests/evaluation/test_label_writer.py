@@ -11,7 +11,7 @@ from PIL import Image
 
 import panoptic_core.evaluation  # noqa: F401 - before `logged` looks for its modules
 from panoptic_core.categories import Category, CategoryTable
-from panoptic_core.cli.folders import evaluate_folders
+from panoptic_core.evaluating import evaluate_folders
 from panoptic_core.files import PanopticWriter
 from panoptic_core.fusing import SavedOutputs, fuse_folders, instance_results, take_apart
 from panoptic_core.testing import tiny_scene

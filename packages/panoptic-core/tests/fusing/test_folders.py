@@ -12,7 +12,7 @@ import pytest
 import torch
 from PIL import Image
 
-from panoptic_core.cli.folders import evaluate_folders
+from panoptic_core.evaluating import evaluate_folders
 from panoptic_core.files import PanopticFileError, PanopticWriter, read_panoptic_json, read_segmentation
 from panoptic_core.fusing import (
     METHODS,

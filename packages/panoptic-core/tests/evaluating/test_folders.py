@@ -9,10 +9,18 @@ import numpy as np
 import pytest
 import torch
 
-from panoptic_core.cli.counting import ImageCounter
-from panoptic_core.cli.folders import evaluate_folders
+from panoptic_core.evaluating import evaluate_folders
+from panoptic_core.evaluating.counting import ImageCounter
 from panoptic_core.files import PanopticFileError, PanopticWriter, write_panoptic_png
-from panoptic_core.metrics import count_segments, sum_counts, summarize
+from panoptic_core.metrics import (
+    MEASURES,
+    ExtendedSum,
+    count_extended,
+    count_segments,
+    sum_counts,
+    summarize,
+    summarize_extended,
+)
 from panoptic_core.testing import tiny_scene
 from panoptic_fusion import PanopticSegmentation
 
@@ -48,6 +56,61 @@ def test_equals_the_metric_in_memory(root: Path) -> None:
     assert outcome.counts.iou.tobytes() == expected.iou.tobytes()
     assert (outcome.num_images, outcome.num_ignored) == (5, 0)
     assert outcome.table.categories == TABLE.categories
+
+
+def test_each_image_by_itself(root: Path) -> None:
+    outcome = evaluate_folders(root / "gt.json", root / "pred.json", workers=3)
+    assert [score.image_id for score in outcome.images] == [0, 1, 2, 3, 4]
+    for i, score in enumerate(outcome.images):
+        seg = tiny_scene(32 + i, 48 + i).segmentation
+        counts = count_segments(shifted(seg, i), seg, 5)
+        assert (score.image_file, score.gt_file, score.pred_file) == (f"{i}.png",) * 3
+        assert score.pq == pytest.approx(summarize(counts, TABLE).all.pq, rel=1e-12)
+        assert (score.tp, score.fp, score.fn) == tuple(
+            int(c.sum()) for c in (counts.tp, counts.fp, counts.fn)
+        )
+        assert (score.iou, score.misses, score.falses) == (counts.iou.sum(), None, None)
+    assert outcome.images[0].pq == 100 > outcome.images[4].pq
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_measures_are_those_in_memory(root: Path, workers: int) -> None:
+    total = ExtendedSum(5)
+    for i in range(5):
+        seg = tiny_scene(32 + i, 48 + i).segmentation
+        total.add(count_extended(shifted(seg, i), seg, TABLE))
+    outcome = evaluate_folders(root / "gt.json", root / "pred.json", measures=MEASURES, workers=workers)
+    assert outcome.extended is not None
+    assert outcome.extended.to_dict() == summarize_extended(total.total(), TABLE).to_dict()
+    for score in outcome.images:
+        assert score.misses is not None
+        assert score.falses is not None
+        assert (sum(score.misses.values()), sum(score.falses.values())) == (score.fn, score.fp)
+
+
+def test_measures_that_do_not_exist(root: Path) -> None:
+    with pytest.raises(ValueError, match=r"measures among dagger, .*, got IoU"):
+        evaluate_folders(root / "gt.json", root / "pred.json", measures=["IoU"])
+
+
+def test_image_names_are_a_luxury(root: Path) -> None:
+    edit(
+        root / "gt.json",
+        lambda content: content.update(images=[{"id": 0}, "no image", {"id": 1, "file_name": "b"}]),
+    )
+    outcome = evaluate_folders(root / "gt.json", root / "pred.json")
+    assert [score.image_file for score in outcome.images] == [None, "b", None, None, None]
+
+
+def test_an_image_without_segments_has_no_pq(tmp_path: Path) -> None:
+    write_panoptic_png(tmp_path / "a.png", np.zeros((3, 4), np.int32))
+    annotation = {"image_id": "a", "file_name": "a.png", "segments_info": []}
+    categories = [{"id": 1, "name": "car", "isthing": 1}]
+    (tmp_path / "gt.json").write_text(json.dumps({"annotations": [annotation], "categories": categories}))
+    outcome = evaluate_folders(
+        tmp_path / "gt.json", tmp_path / "gt.json", gt_folder=tmp_path, pred_folder=tmp_path
+    )
+    assert np.isnan(outcome.images[0].pq)
 
 
 def test_truth_against_itself_is_100(root: Path) -> None:

@@ -1,58 +1,31 @@
 """PQ of a folder of predictions against a folder of ground truth, image by image, in bounded memory."""
 
 import os
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from panoptic_core._parallel import Progress, count_workers, map_in_order, watched
-from panoptic_core.categories import CategoryTable
-from panoptic_core.cli.counting import ImageCounter, ImageCounts
+from panoptic_core.evaluating.counting import ImageCounter, ImageCounts
+from panoptic_core.evaluating.scores import FolderResult, ImageScore, image_pq
 from panoptic_core.files import ImageAnnotation, PanopticFileError, PanopticJson, read_panoptic_json
 from panoptic_core.fusing.images import read_image_list
 from panoptic_core.fusing.saved import ImageFiles
 from panoptic_core.metrics import (
     CountsSum,
-    IoUResult,
-    PQCounts,
-    PQResult,
+    ExtendedSum,
     StuffSum,
-    ThingStuffConfusion,
-    TrimmingResult,
     compare_trimming,
     mean_iou,
     summarize,
+    summarize_extended,
     thing_stuff_confusion,
 )
-from panoptic_core.metrics.matching import Mode
+from panoptic_core.metrics.extended import check_measures
+from panoptic_core.metrics.pairing import Mode
 
 PathLike = str | os.PathLike[str]
-
-
-@dataclass(frozen=True)
-class FolderResult:
-    """PQ of a set of files.
-
-    Attributes:
-        result: PQ of all, things, stuff and each class.
-        counts: What it was made from.
-        table: The classes, from the ground truth's JSON.
-        num_images: Evaluated images.
-        num_ignored: Predictions of images that the ground truth does not have.
-        trimming: The stuff before and after trimming, if asked for.
-        semantic: IoU of the semantic maps, if there are any.
-        things_and_stuff: How often the semantic maps take things for stuff and stuff for things.
-    """
-
-    result: PQResult
-    counts: PQCounts
-    table: CategoryTable
-    num_images: int
-    num_ignored: int
-    trimming: TrimmingResult | None = None
-    semantic: IoUResult | None = None
-    things_and_stuff: ThingStuffConfusion | None = None
 
 
 def evaluate_folders(
@@ -65,14 +38,15 @@ def evaluate_folders(
     stuff_limit: int | None = None,
     stuff_regions: bool = False,
     labels: PathLike | None = None,
+    measures: Sequence[str] = (),
     workers: int | None = None,
     progress: Progress | None = None,
 ) -> FolderResult:
     """Compute PQ from files in COCO's panoptic format.
 
-    At most two images a worker are in memory at a time. Workers are threads: decoding and counting leave
-    Python's lock, nothing is started that could be left behind, and the result does not depend on their
-    number.
+    At most two images a worker are in memory at a time, and a line of numbers of each image that is done.
+    Workers are threads: decoding and counting leave Python's lock, nothing is started that could be left
+    behind, and the result does not depend on their number.
 
     Args:
         gt_json: The ground truth's JSON; its categories are the classes.
@@ -84,6 +58,8 @@ def evaluate_folders(
             limit for it: what was dropped cannot come back.
         stuff_regions: Judge each connected region of stuff by itself, as OANet does.
         labels: A folder of label PNGs, one an image, called as the image: the semantic maps.
+        measures: What to measure beside PQ, names of :data:`panoptic_core.metrics.MEASURES`; with
+            ``"errors"`` each image's errors are told apart too.
         workers: Threads; by default one a CPU, at most 8.
         progress: Called with the images done and all images, after each image.
 
@@ -91,7 +67,9 @@ def evaluate_folders(
         FileNotFoundError: If a file or folder is missing.
         PanopticFileError: If a file is broken, an image has no prediction, or PNG and JSON do not fit
             together; the message names the file.
+        ValueError: If a measure does not exist.
     """
+    check_measures(measures)
     truth = read_panoptic_json(gt_json)
     table = truth.table
     found = read_panoptic_json(pred_json, category_ids=table.labels.keys())
@@ -102,11 +80,13 @@ def evaluate_folders(
     files = None
     if labels is not None:
         files = ImageFiles.find(labels, read_image_list(gt_json, table), (".png",), "the semantic map")
-    counter = ImageCounter(table, gt_png, pred_png, mode, stuff_limit, stuff_regions, files)
+    counter = ImageCounter(table, gt_png, pred_png, mode, stuff_limit, stuff_regions, files, tuple(measures))
     done = map_in_order(lambda pair: counter.count(*pair), pairs, count_workers(workers))
-    total = _Totals(len(table))
-    for part in watched(done, len(pairs), progress):
+    total, names = _Totals(len(table), measures), _image_names(truth)
+    images = []
+    for pair, part in zip(pairs, watched(done, len(pairs), progress), strict=True):
         total.add(part)
+        images.append(_score(pair, part, names))
     counts, matrix = total.pq.total(), total.semantic
     trimming = None
     if stuff_limit is not None:
@@ -118,18 +98,21 @@ def evaluate_folders(
         table,
         num_images=len(pairs),
         num_ignored=len(found.annotations) - len(pairs),
+        images=tuple(images),
         trimming=trimming,
         semantic=None if files is None else mean_iou(matrix, table),
         things_and_stuff=None if files is None else thing_stuff_confusion(matrix, table),
+        extended=summarize_extended(total.extended.total(), table) if measures else None,
     )
 
 
 class _Totals:
     """The running sums of all images."""
 
-    def __init__(self, num_classes: int) -> None:
+    def __init__(self, num_classes: int, measures: Sequence[str]) -> None:
         self.pq = CountsSum(num_classes)
         self.stuff = StuffSum(num_classes), StuffSum(num_classes)
+        self.extended = ExtendedSum(num_classes, measures)
         self.semantic = np.zeros((num_classes, num_classes + 1), dtype=np.int64)
 
     def add(self, part: ImageCounts) -> None:
@@ -139,6 +122,36 @@ class _Totals:
             running.add(counts)
         if part.semantic is not None:
             self.semantic += part.semantic
+        if part.extended is not None:
+            self.extended.add(part.extended)
+
+
+def _score(
+    pair: tuple[ImageAnnotation, ImageAnnotation], part: ImageCounts, names: Mapping[int | str, str]
+) -> ImageScore:
+    truth, found = pair
+    counts = part.pq
+    kinds = None if part.extended is None else part.extended.kinds_of_errors()
+    return ImageScore(
+        image_id=truth["image_id"],
+        image_file=names.get(truth["image_id"]),
+        gt_file=truth["file_name"],
+        pred_file=found["file_name"],
+        pq=image_pq(counts),
+        iou=float(counts.iou.sum()),
+        tp=int(counts.tp.sum()),
+        fp=int(counts.fp.sum()),
+        fn=int(counts.fn.sum()),
+        misses=None if kinds is None else kinds[0],
+        falses=None if kinds is None else kinds[1],
+    )
+
+
+def _image_names(truth: PanopticJson) -> dict[int | str, str]:
+    """Return the file names that ``images`` lists; the evaluation itself can do without them."""
+    listed = (image for image in truth.images if isinstance(image, Mapping))
+    names = ((image.get("id"), image.get("file_name")) for image in listed)
+    return {one: name for one, name in names if isinstance(one, int | str) and isinstance(name, str)}
 
 
 def _folder(folder: PathLike | None, content: PanopticJson, what: str) -> Path:
