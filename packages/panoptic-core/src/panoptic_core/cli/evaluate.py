@@ -9,6 +9,12 @@ from dataclasses import asdict
 from pathlib import Path
 
 from panoptic_core.__about__ import __version__
+from panoptic_core.cli.reporting import (
+    add_report_options,
+    check_report_options,
+    finish_report,
+    report_sources,
+)
 from panoptic_core.evaluating import FolderResult, evaluate_folders
 from panoptic_core.files import PanopticFileError, atomic_path
 from panoptic_core.metrics.pq_summary import finite
@@ -32,11 +38,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser.parse_args(argv)
     if args.stuff_regions and args.stuff_limit is None:
         parser.error("--stuff-regions: say --stuff-limit PIXELS too")
+    check_report_options(parser, args)
     progress = None if args.quiet else show_progress(time.monotonic())
     try:
         if args.json and not args.json.parent.is_dir():
             msg = f"Expected the folder {args.json.parent} for --json, but there is none. Make it first."
             raise FileNotFoundError(msg)
+        sources = report_sources(args)
         outcome = evaluate_folders(
             args.gt_json,
             args.pred_json,
@@ -52,6 +60,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(report(outcome, exact=args.exact, per_class=args.per_class))
         if args.json:
             write_json(args.json, outcome, args)
+        finish_report(args, outcome, sources)
     except (PanopticFileError, OSError) as error:
         print(f"panoptic-eval: error: {' '.join(str(error).split())}", file=sys.stderr)
         return 1
@@ -140,6 +149,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--per-class", action="store_true", help="print a row for each class")
     parser.add_argument("--json", metavar="OUT", type=Path, help="write the result as a JSON file too")
+    add_report_options(parser)
     parser.add_argument("--workers", type=positive, help="threads; default: one a CPU, at most 8")
     parser.add_argument("--quiet", action="store_true", help="show no progress")
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
