@@ -167,6 +167,17 @@ def bench(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def browser(session: nox.Session) -> None:
+    """Open the HTML report in Debian's Chromium: no errors, sorting, pictures, keys."""
+    missing = [name for name in ("chromium", "chromedriver") if shutil.which(name) is None]
+    if missing:
+        session.error(f"{' and '.join(missing)} missing: apt-get install chromium chromium-driver")
+    install(session, *editable(["fusion", "core"]), "selenium", "pytest")
+    session.env.setdefault("OMP_NUM_THREADS", "1")
+    session.run("pytest", "tests_browser", *session.posargs)
+
+
+@nox.session(default=False)
 def tests_mmcv(session: nox.Session) -> None:
     """Compile mmcv (about ten minutes) and hold our ops against its own, values and gradients."""
     install(session, "torch")

@@ -76,3 +76,52 @@ def tiny_scene(height: int = 32, width: int = 48) -> TinyScene:
     shade = np.where(ids == 5, 30, 0)[..., None]  # the two cars differ
     image = np.clip(colors + texture + shade, 0, 255).astype(np.uint8)
     return TinyScene(image, segmentation, _TABLE)
+
+
+def spoil(seg: PanopticSegmentation, table: CategoryTable, seed: int = 0) -> PanopticSegmentation:
+    """Make a prediction out of a ground truth by the mistakes that networks make; same seed, same mistakes.
+
+    Some segments are left out, cut in two, joined with another of their class, or called something else of
+    their kind; outlines are moved by a few pixels; things get scores. Crowds are left out.
+
+    Args:
+        seg: The ground truth, on the host.
+        table: The classes.
+        seed: Not negative.
+
+    Example:
+        >>> scene = tiny_scene()
+        >>> guess = spoil(scene.segmentation, scene.table, seed=1)
+        >>> guess.shape == scene.segmentation.shape and not bool(guess.iscrowd.any())
+        True
+    """
+    dice = np.random.default_rng([seed, *seg.shape])
+    truth, things = seg.id_map.numpy(), table.num_things
+    reach = max(1, round(min(seg.shape) / 80))
+    x = np.arange(truth.shape[1])[None].repeat(truth.shape[0], axis=0)
+    ids, labels = np.zeros_like(truth), [0]
+    for one in sorted(seg.segments, key=lambda segment: -segment.area):
+        if one.iscrowd:
+            continue
+        shift = dice.integers(-reach, reach + 1, 2)
+        mask = np.roll(truth == one.id, shift, axis=(0, 1))
+        case, label = dice.random(), one.label
+        if case < 0.12:  # missed
+            continue
+        if case < 0.2:  # wrong class
+            group = np.arange(things) if one.is_thing else np.arange(things, len(table))
+            label = int(dice.choice(group))
+        same = [number for number, other in enumerate(labels) if number and other == label]
+        if same and (not one.is_thing or case > 0.9):  # merged; stuff has one segment a class
+            ids[mask] = same[-1]
+            continue
+        labels.append(label)
+        ids[mask] = len(labels) - 1
+        if one.is_thing and 0.2 <= case < 0.28:  # split
+            labels.append(label)
+            ids[mask & (x > np.median(x[mask])) if mask.any() else mask] = len(labels) - 1
+    columns = np.array(labels[1:], dtype=np.int64)
+    scores = np.where(columns < things, dice.uniform(0.5, 1, len(columns)), 1)
+    return PanopticSegmentation.from_id_map(
+        ids, np.arange(1, len(labels)), columns, columns < things, scores=scores.astype(np.float32)
+    )

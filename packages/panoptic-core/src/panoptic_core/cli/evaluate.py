@@ -7,6 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from panoptic_core.__about__ import __version__
+from panoptic_core.cli.reporting import (
+    add_report_options,
+    check_report_options,
+    finish_report,
+    report_sources,
+)
 from panoptic_core.cli.result_files import write_csv, write_json
 from panoptic_core.evaluating import FolderResult, evaluate_folders
 from panoptic_core.files import PanopticFileError
@@ -38,8 +44,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser.parse_args(argv)
     if args.stuff_regions and args.stuff_limit is None:
         parser.error("--stuff-regions: say --stuff-limit PIXELS too")
+    check_report_options(parser, args)
     progress = None if args.quiet else show_progress(time.monotonic())
     try:
+        if args.json and not args.json.parent.is_dir():
+            msg = f"Expected the folder {args.json.parent} for --json, but there is none. Make it first."
+            raise FileNotFoundError(msg)
+        sources = report_sources(args)
         for option, path in (("--json", args.json), ("--csv", args.csv)):
             if path and not path.parent.is_dir():
                 msg = f"Expected the folder {path.parent} for {option}, but there is none. Make it first."
@@ -60,6 +71,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(report(outcome, exact=args.exact, per_class=args.per_class))
         if args.json:
             write_json(args.json, outcome, args)
+        finish_report(args, outcome, sources)
         if args.csv:
             write_csv(args.csv, outcome)
     except (PanopticFileError, OSError) as error:
@@ -134,6 +146,8 @@ def _parser() -> argparse.ArgumentParser:
         help=f"also {', '.join(MEASURES)}, or those that are named (docs/metrics_extended.md)",
     )
     parser.add_argument("--per-class", action="store_true", help="print a row for each class")
+    parser.add_argument("--json", metavar="OUT", type=Path, help="write the result as a JSON file too")
+    add_report_options(parser)
     parser.add_argument(
         "--json", "--results_file", metavar="OUT", type=Path, help="write the result as a JSON file too"
     )

@@ -52,6 +52,12 @@ def evaluation_parser() -> argparse.ArgumentParser:
     parser.add_argument("--pictures", type=int, default=0, metavar="N", help="draw N images")
     parser.add_argument("--json", metavar="FILE", help="write the values as JSON")
     parser.add_argument(
+        "--report", metavar="FILE", help="write one HTML file: tables, and the worst images (docs/report.md)"
+    )
+    parser.add_argument(
+        "--worst", type=_positive, metavar="N", help="with --report: how many images are shown"
+    )
+    parser.add_argument(
         "--save-raw",
         metavar="FOLDER",
         help="write what the network says before fusion, for panoptic-fuse --raw",

@@ -20,6 +20,7 @@ from panoptic_core.engine.config import ConfigError, RunOptions, prepare_config
 from panoptic_core.engine.config.loading import load_config
 from panoptic_core.engine.distributed import join_processes, leave_processes
 from panoptic_core.engine.ensembles import join_ensemble
+from panoptic_core.engine.html_report import add_values, report_writer
 from panoptic_core.engine.prediction_files import find_images, predict_files
 from panoptic_core.engine.runner import PanopticRunner
 from panoptic_core.engine.stuff_report import report_stuff
@@ -64,6 +65,8 @@ def evaluate(
     truncate: float | None = None,
     stuff_report: bool = False,
     stuff_limit: int | None = None,
+    report: str | None = None,
+    worst: int | None = None,
 ) -> dict[str, Any]:
     """Evaluate a checkpoint.
 
@@ -80,6 +83,8 @@ def evaluate(
             :mod:`panoptic_core.engine.stuff_report`.
         stuff_limit: Pixels, for the stuff report; by default the fusion's limit, else the data set's usual
             one.
+        report: Write an HTML report with tables and the worst images there.
+        worst: How many images it shows.
 
     Returns:
         The values by name.
@@ -97,6 +102,10 @@ def evaluate(
     ]
     if truncate is not None:
         added.append({"type": "panoptic_core.TruncationRecovery"})
+    if report is not None:
+        added.append(
+            report_writer(report, worst, str(options.config), str(options.checkpoint), cfg.test_evaluator)
+        )
     if added:
         evaluators = cfg.test_evaluator
         evaluators = list(evaluators) if isinstance(evaluators, list | tuple) else [evaluators]
@@ -119,6 +128,7 @@ def evaluate(
         if stuff_report:
             report_stuff(runner, str(options.config), stuff_limit)
         values = runner.test()
+        add_values(runner, values)
         if json_path is not None and is_main_process():
             write_values(json_path, values)
     finally:

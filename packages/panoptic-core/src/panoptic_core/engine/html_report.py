@@ -1,0 +1,38 @@
+"""``tools/test.py --report``: the HTML report of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from panoptic_core.evaluation.report_writer import ReportWriter
+
+
+def report_writer(path: str, worst: int | None, config: str, checkpoint: str, others: Any) -> dict[str, Any]:
+    """Return the config of the metric that writes the report.
+
+    Args:
+        path: The file.
+        worst: How many images are shown; by default the metric's.
+        config: The run's config file, for the heading.
+        checkpoint: Its weights, for the heading.
+        others: The run's other metrics; PQ is counted as they count it.
+    """
+    metrics = others if isinstance(others, Sequence) else [others]
+    modes = [
+        one.get("mode") for one in metrics if str(one.get("type")).rstrip("'>").endswith("PanopticQuality")
+    ]
+    entry: dict[str, Any] = {
+        "type": "panoptic_core.ReportWriter",
+        "out": path,
+        "facts": {"Config": config, "Checkpoint": checkpoint},
+        "mode": next((mode for mode in modes if mode), "default"),
+    }
+    return entry if worst is None else entry | {"worst": worst}
+
+
+def add_values(runner: Any, values: Mapping[str, Any]) -> None:
+    """Hand the values of all metrics to the report; where none is written, nothing happens."""
+    for metric in runner.test_evaluator.metrics:
+        if isinstance(metric, ReportWriter):
+            metric.add_values(values)
