@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from panoptic_core.__about__ import __version__
-from panoptic_core.cli.evaluate import main, show_progress
+from panoptic_core.cli.evaluate import main
 from panoptic_core.files import PanopticWriter
 from panoptic_core.testing import tiny_scene
 from panoptic_fusion import PanopticSegmentation
@@ -103,27 +103,6 @@ def test_wrong_options_exit_with_2(
         main(options)
     assert error.value.code == 2
     assert message in capsys.readouterr().err
-
-
-def test_progress_away_from_a_terminal_is_ten_lines(capsys: pytest.CaptureFixture[str]) -> None:
-    show = show_progress(0.0)
-    for done in range(1, 251):
-        show(done, 250)
-    lines = capsys.readouterr().err.splitlines()
-    assert lines == [f"{done}/250 images" for done in range(25, 251, 25)]
-
-
-def test_progress_on_a_terminal_is_one_line(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
-    show = show_progress(-1e9)
-    show(1, 2)
-    show(2, 2)
-    err = capsys.readouterr().err
-    assert err.startswith("\r1/2 images, ")
-    assert err.endswith("\r2/2 images, 0 s left   \n")
-    assert err.count("\n") == 1
 
 
 def test_installed_commands() -> None:

@@ -4,7 +4,7 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from panoptic_core.__about__ import __version__
 from panoptic_core.cli.folders import FolderResult, evaluate_folders
 from panoptic_core.files import PanopticFileError, atomic_path
 from panoptic_core.metrics.pq_summary import finite
+from panoptic_core.progress import show_progress
 
 _MODES = {
     "default": "areas counted, every crowd region excuses",
@@ -106,25 +107,6 @@ def write_json(path: Path, outcome: FolderResult, args: argparse.Namespace) -> N
         content["semantic"] = finite(asdict(outcome.semantic) | outcome.things_and_stuff.to_dict())
     with atomic_path(path) as temporary:
         temporary.write_text(json.dumps(content, indent=2) + "\n")
-
-
-def show_progress(start: float) -> Callable[[int, int], None]:
-    """Return a function that keeps one line up to date on a terminal, else prints ten lines in all."""
-    live = sys.stderr.isatty()
-    shown = start
-
-    def show(done: int, total: int) -> None:
-        nonlocal shown
-        now = time.monotonic()
-        if live and (done == total or now - shown > 0.2):
-            shown = now
-            left = (now - start) / done * (total - done)
-            end = "\n" if done == total else ""
-            print(f"\r{done}/{total} images, {left:.0f} s left   ", end=end, file=sys.stderr, flush=True)
-        elif not live and total >= 100 and done * 10 // total > (done - 1) * 10 // total:
-            print(f"{done}/{total} images", file=sys.stderr, flush=True)
-
-    return show
 
 
 def _parser() -> argparse.ArgumentParser:

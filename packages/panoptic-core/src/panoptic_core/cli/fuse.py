@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from panoptic_core.__about__ import __version__
-from panoptic_core.cli.evaluate import positive, show_progress
+from panoptic_core.cli.evaluate import positive
 from panoptic_core.files import PanopticFileError, atomic_path
 from panoptic_core.fusing import (
     METHODS,
@@ -22,6 +22,7 @@ from panoptic_core.fusing import (
     sweep_folders,
 )
 from panoptic_core.fusing.images import KNOWN
+from panoptic_core.progress import show_progress
 
 
 def main(argv: Sequence[str] | None = None) -> int:
