@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 
 from panoptic_data.__about__ import __version__
-from panoptic_data.cli import generate, show
+from panoptic_data.cli import convert, generate, show
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -33,6 +33,6 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="panoptic-data", description="Make and look at panoptic data sets.")
     parser.add_argument("--version", action="version", version=f"panoptic-data {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for command in (generate, show):
+    for command in (generate, convert, show):
         command.add(commands)
     return parser
