@@ -23,6 +23,7 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
     )
     formats = parser.add_subparsers(required=True, metavar="FORMAT")
     _add_cityscapes(formats)
+    _add_masks(formats)
 
 
 def _add_format(
@@ -67,6 +68,71 @@ def _add_cityscapes(formats: "argparse._SubParsersAction[argparse.ArgumentParser
         "Cityscapes as downloaded; ids and segments as csCreatePanopticImgs writes them",
     )
     _add_splits(parser)
+
+
+def _add_masks(formats: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    def plan(options: argparse.Namespace) -> "Plan":
+        from panoptic_data.converting.masks import plan_masks
+
+        return plan_masks(
+            options.source,
+            options.classes,
+            image_folder=options.image_folder,
+            mask_folder=options.mask_folder,
+            instance_folder=options.instance_folder,
+            void=options.void,
+            lonely=options.no_instance,
+            split=options.split,
+            val=options.val,
+            splits=options.splits,
+        )
+
+    parser = _add_format(
+        formats,
+        "masks",
+        plan,
+        "the folder that holds images, masks and perhaps instances; or a folder of splits that do",
+        "your own label PNGs: grey, palette or RGB, with or without instance PNGs",
+    )
+    parser.add_argument(
+        "--classes",
+        type=Path,
+        required=True,
+        metavar="FILE",
+        help="CSV with id (the value in the masks), name, isthing and perhaps color; or JSON `categories`",
+    )
+    for name, folder in (("image", "images"), ("mask", "masks"), ("instance", "instances")):
+        parser.add_argument(
+            f"--{name}-folder", default=folder, metavar="NAME", help="its name in SRC (default: %(default)s)"
+        )
+    parser.add_argument(
+        "--void",
+        nargs="+",
+        default=["255"],
+        metavar="VALUE",
+        help="values (0) and colours ('#000000') that are no class (default: 255)",
+    )
+    parser.add_argument(
+        "--no-instance",
+        choices=("crowd", "components", "void"),
+        help="what thing pixels without an instance become (default: connected regions if there are no "
+        "instance PNGs, else a crowd)",
+    )
+    _add_split(parser)
+    _add_splits(parser)
+
+
+def _add_split(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--split", default="train", metavar="NAME", help="name of the split (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--val",
+        type=float,
+        default=0.0,
+        metavar="PERCENT",
+        help="put about so many percent of the images into a split val, by their names (default: none)",
+    )
 
 
 def _add_splits(parser: argparse.ArgumentParser) -> None:

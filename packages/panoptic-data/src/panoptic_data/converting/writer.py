@@ -113,7 +113,7 @@ def _convert_split(
         folder.mkdir(parents=True, exist_ok=True)
     with locked(state_path.with_suffix(".lock")):
         found, done = read_state(state_path)
-        if found is not None and not restart:
+        if found is not None and done and not restart:
             check_same_job(found, job, state_path)
         _check_others(root, split.name, plan)
         for folder in (place.maps, place.images):
