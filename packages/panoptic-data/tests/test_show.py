@@ -12,7 +12,8 @@ from PIL import Image
 from panoptic_core.categories import CategoryTable
 from panoptic_data.cli import main
 from panoptic_data.generator import write_scenes
-from panoptic_data.show import choose_split, draw_truth, find_splits, show_truth
+from panoptic_data.show import draw_truth, show_truth
+from panoptic_data.splits import choose_split, find_splits
 from panoptic_fusion import PanopticSegmentation
 
 SEGMENTS = [

@@ -19,7 +19,7 @@ from panoptic_core.files.rle import (
     segmentation_to_rle,
 )
 from panoptic_core.files.segmentation import count_listed_ids, read_segmentation
-from panoptic_core.files.writer import PanopticWriter, make_annotation
+from panoptic_core.files.writer import PanopticWriter, boxes_and_areas, color_ids, make_annotation
 
 __all__ = [
     "MAX_ID",
@@ -31,7 +31,9 @@ __all__ = [
     "SegmentInfo",
     "atomic_path",
     "box_masks_to_rle",
+    "boxes_and_areas",
     "check_segments",
+    "color_ids",
     "compress",
     "count_listed_ids",
     "encode_crop",

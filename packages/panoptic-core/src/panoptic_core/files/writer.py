@@ -174,12 +174,12 @@ def make_annotation(
         )
         raise ValueError(msg)
     old = segmentation.ids.numpy()
-    new = _color_ids(labels, table)
+    new = color_ids(labels, table)
     order = np.argsort(old)
     known, renamed = np.append(0, old[order]), np.append(0, new[order]).astype(np.int32)
     place = np.searchsorted(known, segmentation.id_map.numpy())
     ids = renamed[place]
-    boxes, areas = _boxes_and_areas(place, len(known))
+    boxes, areas = boxes_and_areas(place, len(known))
     segments_info = []
     for row, segment in enumerate(segmentation.segments):
         column = int(np.searchsorted(known, segment.id))
@@ -204,8 +204,16 @@ def png_name(file_name: str) -> str:
     return path.with_suffix(".png").as_posix() if known else path.as_posix() + ".png"
 
 
-def _color_ids(labels: NDArray[np.int64], table: CategoryTable) -> NDArray[np.int64]:
-    """Return one id a segment: the class's colour, or the nearest free one in fixed steps."""
+def color_ids(labels: NDArray[np.int64], table: CategoryTable) -> NDArray[np.int64]:
+    """Return one id a segment: the class's colour, or the nearest free one in fixed steps.
+
+    Args:
+        labels: ``(N,)``, of `table`.
+        table: The data set's classes.
+
+    Returns:
+        ``(N,)`` int64, unique, in ``[1, 256**3)``.
+    """
     weights = np.array([1, 256, 65536])
     used = {0}
     ids = np.zeros(len(labels), dtype=np.int64)
@@ -219,8 +227,17 @@ def _color_ids(labels: NDArray[np.int64], table: CategoryTable) -> NDArray[np.in
     return ids
 
 
-def _boxes_and_areas(index: NDArray[np.int64], count: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return x, y, width, height ``(count, 4)`` and the pixels ``(count,)`` of each value of an index map."""
+def boxes_and_areas(index: NDArray[np.int64], count: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return where each value of an index map lies, and how large it is.
+
+    Args:
+        index: ``(H, W)`` in ``[0, count)``.
+        count: How many values there are.
+
+    Returns:
+        x, y, width, height ``(count, 4)``, meaningless for a value that does not occur, and the pixels
+        ``(count,)``.
+    """
     height, width = index.shape
     areas = np.bincount(index.reshape(-1), minlength=count)
     low = np.full((count, 2), (width, height), dtype=np.int64)

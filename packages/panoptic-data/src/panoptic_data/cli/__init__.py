@@ -1,0 +1,38 @@
+"""The command ``panoptic-data``: make, look at, count and check data sets; one module a command."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from panoptic_data.__about__ import __version__
+from panoptic_data.cli import convert, generate, show
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Args:
+        arguments: Its words; None = those of the process.
+
+    Returns:
+        0, or what the command returned: 1 after an error that was printed, or if it found what it looks for,
+        130 if it was stopped by Ctrl-C. A wrong option exits with 2.
+    """
+    options = _parser().parse_args(arguments)
+    try:
+        return options.run(options) or 0
+    except (ValueError, OSError) as error:
+        print(f"panoptic-data: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\npanoptic-data: stopped", file=sys.stderr)
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="panoptic-data", description="Make and look at panoptic data sets.")
+    parser.add_argument("--version", action="version", version=f"panoptic-data {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    for command in (generate, convert, show):
+        command.add(commands)
+    return parser

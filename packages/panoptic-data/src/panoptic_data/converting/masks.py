@@ -1,0 +1,293 @@
+"""One's own label PNGs: a semantic map an image, perhaps a map of instances beside it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+
+from panoptic_core.categories import CategoryTable
+from panoptic_data.checks import describe_place, show
+from panoptic_data.converting.classes import parse_color, read_classes
+from panoptic_data.converting.plan import (
+    Item,
+    Plan,
+    Segments,
+    SplitPlan,
+    choose_splits,
+    divide,
+    id_of,
+    list_images,
+    map_name,
+)
+
+Lonely = Literal["crowd", "components", "void"]
+"""What thing pixels without an instance become."""
+
+_SUFFIXES = ("", "_mask", "_masks", "_label", "_labels", "_seg", "_instance", "_instances")
+
+
+@dataclass(frozen=True)
+class MaskReader:
+    """Reads the label maps of one image.
+
+    Attributes:
+        table: The classes.
+        values: The category id of each value of the semantic maps (for RGB maps R + 256 G + 65536 B, and
+            `rgb_values` is used).
+        rgb_values: The same for RGB maps.
+        void: Values that are no class, and `rgb_void` the same for RGB maps.
+        rgb_void: See `void`.
+        lonely: What thing pixels without an instance become.
+    """
+
+    table: CategoryTable
+    values: Mapping[int, int]
+    rgb_values: Mapping[int, int]
+    void: tuple[int, ...]
+    rgb_void: tuple[int, ...]
+    lonely: Lonely
+
+    def __call__(self, item: Item) -> Segments:
+        """Join the maps: stuff is one segment a class, a thing one segment an instance."""
+        semantic, is_rgb = read_labels(item.sources[0])
+        labels = self._labels(semantic, is_rgb, item.sources[0])
+        instances = None
+        if len(item.sources) > 1:
+            instances, _ = read_labels(item.sources[1])
+            if instances.shape != labels.shape:
+                msg = (
+                    f"Expected {item.sources[1]} to have the size of {item.sources[0]}, got "
+                    f"{instances.shape} and {labels.shape} (height, width)."
+                )
+                raise ValueError(msg)
+        return self._segments(labels, instances)
+
+    def _labels(self, semantic: NDArray[np.int64], is_rgb: bool, path: Path) -> NDArray[np.int64]:
+        """Turn values into labels of the table; -1 is void."""
+        values = self.rgb_values if is_rgb else self.values
+        if is_rgb and len(values) < len(self.table):
+            msg = (
+                f"Expected each class of {self.table.name} to have its own colour, because {path} is an RGB "
+                f"picture, got {len(values)} colours of {len(self.table)} classes. Give column `color`."
+            )
+            raise ValueError(msg)
+        void = self.rgb_void if is_rgb else self.void
+        found, place = np.unique(semantic, return_inverse=True)
+        unknown = [value for value in found.tolist() if value not in values and value not in void]
+        if unknown:
+            named = show([_as_color(value) for value in unknown] if is_rgb else unknown)
+            msg = (
+                f"Expected the values of {path} to be classes ({self.table.name}) or void, got {named}. "
+                "Add them to the class file, or say that they are no class: --void VALUE ..."
+            )
+            raise ValueError(msg)
+        labels = np.array(
+            [self.table.lookup(values[value]) if value in values else -1 for value in found.tolist()],
+            dtype=np.int64,
+        )
+        return labels[place].reshape(semantic.shape)
+
+    def _segments(self, labels: NDArray[np.int64], instances: NDArray[np.int64] | None) -> Segments:
+        rows = np.zeros(labels.shape, dtype=np.int64)
+        category_ids: list[int] = []
+        crowds: list[bool] = []
+        notes: list[str] = []
+
+        def add(label: int, mask: NDArray[np.bool_], crowd: bool = False) -> None:
+            category_ids.append(self.table.category_ids[label])
+            crowds.append(crowd)
+            rows[mask] = len(category_ids)
+
+        for label in np.unique(labels[labels >= 0]).tolist():
+            mask = labels == label
+            if label >= self.table.num_things:
+                add(label, mask)
+                continue
+            numbers = np.where(mask, instances if instances is not None else 0, 0)
+            for number in np.unique(numbers[numbers != 0]).tolist():
+                add(label, numbers == number)
+            rest = mask & (numbers == 0)
+            if rest.any():
+                self._add_lonely(label, rest, add, notes, had_file=instances is not None)
+        return Segments.from_rows(rows, category_ids, crowds, self.table, notes)
+
+    def _add_lonely(
+        self, label: int, rest: NDArray[np.bool_], add: Any, notes: list[str], *, had_file: bool
+    ) -> None:
+        """Deal with the pixels of a thing class that belong to no instance."""
+        if self.lonely == "components":
+            count, parts = cv2.connectedComponents(rest.astype(np.uint8), connectivity=8)
+            for part in range(1, count):
+                add(label, parts == part)
+        elif self.lonely == "crowd":
+            add(label, rest, True)
+        if had_file or self.lonely != "components":
+            what = {"components": "connected regions", "crowd": "a crowd", "void": "void"}[self.lonely]
+            name = self.table.names[label]
+            notes.append(f"{int(rest.sum())} pixels of '{name}' have no instance and became {what}")
+
+
+def read_labels(path: Path) -> tuple[NDArray[np.int64], bool]:
+    """Read a label map.
+
+    Args:
+        path: A PNG (or another lossless picture) of grey values, of a palette's indices, or of colours.
+
+    Returns:
+        ``(H, W)`` values, for colours R + 256 G + 65536 B, and whether they are colours.
+
+    Raises:
+        ValueError: If it cannot be read, or is a JPEG.
+    """
+    try:
+        with Image.open(path) as image:
+            if image.format == "JPEG":
+                msg = f"Expected a lossless label map at {path}, got a JPEG, which changes values. Take PNGs."
+                raise ValueError(msg)
+            is_rgb = image.mode in ("RGB", "RGBA")
+            if not is_rgb and image.mode not in ("L", "P", "1", "I", "I;16", "I;16B"):
+                msg = f"Expected grey, palette or RGB values in {path}, got an image of mode '{image.mode}'."
+                raise ValueError(msg)
+            values = np.asarray(image)
+    except UnidentifiedImageError:
+        msg = f"Expected a label map at {path}, but no image could be recognised in it. Write it again."
+        raise ValueError(msg) from None
+    values = values.astype(np.int64)
+    return (values[..., :3] @ np.array([1, 256, 65536]) if is_rgb else values), is_rgb
+
+
+def plan_masks(
+    source: str | Path,
+    classes: str | Path,
+    *,
+    image_folder: str = "images",
+    mask_folder: str = "masks",
+    instance_folder: str = "instances",
+    void: Sequence[str] = ("255",),
+    lonely: Lonely | None = None,
+    split: str = "train",
+    val: float = 0.0,
+    splits: Sequence[str] | None = None,
+) -> Plan:
+    """Plan the conversion of label PNGs.
+
+    Args:
+        source: The folder with the folders of images, masks and perhaps instances; or a folder of splits,
+            each of which has them.
+        classes: The class file; its ids are the values in the masks, its colours those of RGB masks.
+        image_folder: Name of the folder of photographs.
+        mask_folder: Name of the folder of semantic maps. A map has its photograph's name, perhaps followed
+            by ``_mask``, ``_label`` or ``_seg``.
+        instance_folder: Name of the folder of instance maps: another value, another instance of the pixel's
+            class; 0 is none. It need not exist.
+        void: Values (``255``) and colours (``#000000``) that are no class.
+        lonely: What thing pixels without an instance become; None = connected regions if there are no
+            instance maps, crowds if there are.
+        split: The split's name, if the source is not a folder of splits.
+        val: How many percent go to a split "val" instead.
+        splits: Which splits to convert, if the source is a folder of splits.
+
+    Raises:
+        FileNotFoundError: If a folder or a mask is missing.
+        ValueError: If an option or the class file is not as it should be.
+    """
+    root, table = Path(source), read_classes(classes)
+    folders = (image_folder, mask_folder, instance_folder)
+    reader_values = _values(table, void)
+    if (root / image_folder).is_dir():
+        groups = {"": root}
+    else:
+        found = sorted(path.parent.name for path in root.glob(f"*/{image_folder}") if path.is_dir())
+        if not found:
+            msg = (
+                f"Expected a folder '{image_folder}' of photographs in {root}, or folders of splits that "
+                f"have one, got neither: {describe_place(root)}. Name it by --image-folder."
+            )
+            raise FileNotFoundError(msg)
+        groups = {name: root / name for name in choose_splits(found, splits, root)}
+    plans: list[SplitPlan] = []
+    has_instances = False
+    if val and "" not in groups:
+        msg = f"Expected no --val for a folder of splits ({show(groups)} in {root}), got {val:g}."
+        raise ValueError(msg)
+    for name, place in groups.items():
+        items = _items(place, folders)
+        has_instances |= len(items[0].sources) > 1
+        by_name = {item.image_name: item for item in items}
+        parts = divide(list(by_name), split, val) if not name else {name: list(by_name)}
+        plans += [SplitPlan(part, [by_name[n] for n in names]) for part, names in parts.items()]
+    chosen = lonely or ("crowd" if has_instances else "components")
+    notes = []
+    if not has_instances and table.num_things:
+        notes.append(
+            f"There are no instance maps ({instance_folder}/): each connected region of a thing class "
+            "becomes one instance, and things that touch become one."
+            if chosen == "components"
+            else f"There are no instance maps ({instance_folder}/): things become {chosen}."
+        )
+    options = {"void": sorted(void), "no_instance": chosen, "val": val, "folders": list(folders)}
+    reader = MaskReader(table, *reader_values, chosen)
+    return Plan("masks", root, options, table, reader, tuple(plans), tuple(notes))
+
+
+def _items(place: Path, folders: tuple[str, str, str]) -> list[Item]:
+    images = list_images(place / folders[0], "photographs", "Name their folder by --image-folder.")
+    masks = _maps_by_id(place / folders[1], "semantic maps", "Name their folder by --mask-folder.")
+    has_instances = (place / folders[2]).is_dir()
+    instances = _maps_by_id(place / folders[2], "instance maps", "") if has_instances else {}
+    items = []
+    for name in images:
+        found = [_find(maps, name) for maps in ([masks, instances] if has_instances else [masks])]
+        if None in found:
+            folder = place / folders[1 + found.index(None)]
+            msg = (
+                f"Expected a map of {place / folders[0] / name} in {folder}, got none: "
+                f"{describe_place(folder)}. A map has its photograph's name (0001.jpg: 0001.png or "
+                "0001_mask.png). Add it, or take the photograph away."
+            )
+            raise FileNotFoundError(msg)
+        sources = tuple(path for path in found if path is not None)
+        items.append(Item(id_of(name), place / folders[0] / name, name, map_name(name), sources))
+    return items
+
+
+def _maps_by_id(folder: Path, what: str, cure: str) -> dict[str, Path]:
+    return {id_of(name): folder / name for name in list_images(folder, what, cure)}
+
+
+def _find(maps: Mapping[str, Path], image_name: str) -> Path | None:
+    stem = id_of(image_name)
+    return next((maps[stem + suffix] for suffix in _SUFFIXES if stem + suffix in maps), None)
+
+
+def _values(
+    table: CategoryTable, void: Sequence[str]
+) -> tuple[dict[int, int], dict[int, int], tuple[int, ...], tuple[int, ...]]:
+    """Return the classes of values and of colours, and which of both are void."""
+    grey, colors = [], []
+    for text in void:
+        if text.isdigit():
+            grey.append(int(text))
+        else:
+            colors.append(_pack(parse_color(text)))
+    values = {category_id: category_id for category_id in table.category_ids}
+    rgb = {_pack(c.color): c.category_id for c in table.categories}
+    both = [value for value in grey if value in values]
+    # The default 255 may be somebody's class.
+    if both and list(void) != ["255"]:
+        msg = f"Expected --void values that are no class, got {show(both)}, which {table.name} lists."
+        raise ValueError(msg)
+    return values, rgb, tuple(grey), tuple(colors)
+
+
+def _pack(color: Sequence[int]) -> int:
+    return color[0] + 256 * color[1] + 65536 * color[2]
+
+
+def _as_color(value: int) -> str:
+    return f"#{value & 255:02x}{value >> 8 & 255:02x}{value >> 16:02x}"
