@@ -11,6 +11,7 @@ from panoptic_core.visualization import (
     draw_affinity,
     draw_legend,
     draw_names,
+    legend,
     mismatch,
     overlay,
 )
@@ -30,6 +31,29 @@ def test_overlay_mixes_by_hand() -> None:
     # 0.25 * 100 + 0.75 * (200, 0, 0) = (175, 25, 25); wall: 25 + (0, 75, 0); void: black -> 25
     mixed = overlay(image, truth, TABLE.palette, opacity=0.75, boundaries=False)
     assert mixed.tolist() == [[[175, 25, 25], [25, 100, 25], [25, 25, 25]]]
+
+
+def test_lines_are_crisp_and_grow_with_the_image() -> None:
+    image = np.full((4, 8, 3), 100, dtype=np.uint8)
+    truth = seg([[1, 1, 1, 1, 2, 2, 2, 2]] * 4, [1, 2], [0, 1])
+    row = overlay(image, truth, TABLE.palette, opacity=0.5)[1]
+    assert (row == 255).all(axis=1).tolist() == [False] * 3 + [True] + [False] * 4  # white, not mixed
+    assert not (overlay(image, truth, TABLE.palette, opacity=0) != image).any()
+    large = PanopticSegmentation.from_id_map(torch.ones((1024, 1100)).int(), [1], [0], [True])
+    large.id_map[:, 550:] = 0
+    row = overlay(np.zeros((1024, 1100, 3), np.uint8), large, TABLE.palette)[5]
+    assert np.flatnonzero((row == 255).all(axis=1)).tolist() == [549, 550]  # 1024 / 512 pixels
+
+
+def test_a_crowd_is_marked() -> None:
+    ids = np.ones((40, 200), dtype=np.int32)
+    one = PanopticSegmentation.from_id_map(ids, [1], [0], [True], iscrowd=[True])
+    drawn = overlay(np.zeros((40, 200, 3), np.uint8), one, TABLE.palette)
+    assert (drawn == 255).all(axis=2).mean() == pytest.approx(1 / 8, abs=0.01)
+    alone = PanopticSegmentation.from_id_map(ids, [1], [0], [True])
+    blank = np.full((40, 200, 3), 90, dtype=np.uint8)
+    widths = [(draw_names(blank, which, TABLE) != 90).any(axis=(0, 2)).sum() for which in (alone, one)]
+    assert widths[1] > 2 * widths[0]  # "cat (crowd)"
 
 
 def test_mismatch_by_hand() -> None:
@@ -70,6 +94,23 @@ def test_legend_lists_what_is_there() -> None:
     assert draw_legend(picture, seg([[0]], [], []), TABLE).shape == (4, 120, 3)
     both = draw_legend(picture, [seg([[2, 2]], [2], [1]), seg([[1, 1]], [1], [0])], TABLE)[4:].reshape(-1, 3)
     assert all((both == color).all(axis=1).any() for color in ((0, 100, 0), (200, 0, 0)))
+
+
+def test_a_legend_of_fixed_height() -> None:
+    strips = [legend(TABLE, labels, 60, rows=1) for labels in ([0], [1, 0], [])]
+    assert {strip.shape for strip in strips} == {(6 + 19, 60, 3)}
+    green, red = (
+        (strips[1].reshape(-1, 3) == color).all(axis=1).any() for color in ((0, 100, 0), (200, 0, 0))
+    )
+    assert (green, red) == (True, False)  # no room for the second
+    more = legend(TABLE, [0], 300, extra=[("matched", (1, 2, 3))])
+    assert (more.reshape(-1, 3) == (1, 2, 3)).all(axis=1).any()
+
+
+def test_the_mismatch_has_a_legend() -> None:
+    scene = tiny_scene()
+    below = comparison(scene.image, scene.segmentation, scene.table, scene.segmentation)[-60:].reshape(-1, 3)
+    assert (below == (128, 128, 128)).all(axis=1).any()
 
 
 def test_comparison_of_a_scene() -> None:

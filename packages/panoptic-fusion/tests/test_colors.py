@@ -8,7 +8,14 @@ import numpy as np
 import pytest
 import torch
 
-from panoptic_fusion import PanopticSegmentation, colorize, default_palette, write_png
+from panoptic_fusion import (
+    PanopticSegmentation,
+    colorize,
+    crowd_stripes,
+    default_palette,
+    thing_borders,
+    write_png,
+)
 from panoptic_fusion.testing import example_segmentation
 
 PALETTE = np.array([[200, 100, 50], [10, 20, 30]], dtype=np.uint8)
@@ -41,12 +48,39 @@ def test_boundaries_of_things_only() -> None:
     assert (colorize(turned, PALETTE) == picture.transpose(1, 0, 2)).all()
 
 
+def test_borders_grow_to_the_right_and_down() -> None:
+    # One pixel of a thing in the middle: the line lies above, left of, and on it.
+    seg = PanopticSegmentation.from_id_map(torch.tensor([[0, 0, 0], [0, 7, 0], [0, 0, 0]]), [7], [0], [True])
+    assert thing_borders(seg).int().tolist() == [[0, 1, 0], [1, 1, 0], [0, 0, 0]]
+    assert thing_borders(seg, 2).int().tolist() == [[0, 1, 1], [1, 1, 1], [1, 1, 1]]
+    assert thing_borders(seg, 9).int().tolist() == [[0, 1, 1], [1, 1, 1], [1, 1, 1]]
+    stuff = PanopticSegmentation.from_id_map(seg.id_map, [7], [1], [False])
+    assert not thing_borders(stuff, 3).any()
+    assert not thing_borders(PanopticSegmentation.empty(0, 2), 3).any()
+    with pytest.raises(ValueError, match="`width` to be at least 1, got 0"):
+        thing_borders(seg, 0)
+
+
+def test_a_crowd_is_striped_and_no_instance() -> None:
+    ids = torch.tensor([[1] * 12 + [2] * 12 + [3] * 12])
+    seg = PanopticSegmentation.from_id_map(
+        ids, [1, 2, 3], [0, 0, 0], [True] * 3, iscrowd=[False, True, False]
+    )
+    plain = colorize(seg, PALETTE, boundaries=False)[0]
+    assert plain[0].tolist() == plain[12].tolist() == PALETTE[0].tolist()  # the class's own colour
+    assert plain[24].tolist() != PALETTE[0].tolist()  # the second instance
+    assert torch.nonzero(crowd_stripes(seg)[0]).flatten().tolist() == [16]  # every eighth, in the crowd
+    assert torch.nonzero(crowd_stripes(seg, 2)[0]).flatten().tolist() == [16, 17]
+    assert colorize(seg, PALETTE)[0, 16].tolist() == [255, 255, 255]
+
+
 def test_the_same_every_time_and_any_palette() -> None:
     seg = example_segmentation()
     assert (colorize(seg) == colorize(seg)).all()
     assert (colorize(seg, torch.from_numpy(default_palette(9))) == colorize(seg, default_palette(9))).all()
     assert colorize(PanopticSegmentation.empty(2, 3)).tolist() == np.zeros((2, 3, 3)).tolist()
-    instances = [tuple(colorize(seg, boundaries=False)[seg.mask(i).numpy()][0]) for i in seg.ids.tolist()]
+    no_crowds = seg.ids[~seg.iscrowd].tolist()
+    instances = [tuple(colorize(seg, boundaries=False)[seg.mask(i).numpy()][0]) for i in no_crowds]
     assert len(set(instances)) == len(instances)
 
 

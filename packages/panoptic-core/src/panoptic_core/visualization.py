@@ -1,5 +1,8 @@
 """Pictures of panoptic maps: over the image, with a legend, and beside the ground truth.
 
+One place decides what a picture looks like, for every tool (docs/pictures.md): a class has the colour of the
+category table, an instance a shade of it, things have white borders, crowds white stripes, and void is dark.
+
 All pictures are ``(H, W, 3)`` uint8 RGB arrays on the host.
 """
 
@@ -9,16 +12,31 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from panoptic_core._affinity_pictures import draw_affinity
 from panoptic_core.categories import CategoryTable
 from panoptic_core.metrics import match_segments
-from panoptic_fusion import PanopticSegmentation, colorize
+from panoptic_fusion import PanopticSegmentation, colorize, crowd_stripes, thing_borders
+
+__all__ = [
+    "Picture",
+    "comparison",
+    "draw_affinity",
+    "draw_legend",
+    "draw_names",
+    "legend",
+    "mismatch",
+    "overlay",
+]
 
 Picture = NDArray[np.uint8]
+Color = tuple[int, ...]  # red, green, blue in [0, 255]
 
 _MARGIN = 6  # pixels around and between what is drawn
 _TEXT_SIZE = 13  # pixels
 _BACKGROUND = (255, 255, 255)
 _VOID = (128, 128, 128)
+_PIXELS_A_LINE = 512  # of the shorter side of an image, for each pixel that a line is wide
+_OF_MISMATCH = (("matched", (255, 255, 255)), ("wrong or missed", (0, 0, 0)), ("not counted", _VOID))
 
 
 def overlay(
@@ -36,7 +54,8 @@ def overlay(
         seg: A map of the same size, on any device.
         palette: ``(C, 3)`` uint8 RGB, such as ``table.palette``.
         opacity: In [0, 1]: 0 shows the image alone. Void pixels always show the image, darkened.
-        boundaries: Draw white lines around things.
+        boundaries: Draw white lines around things and white stripes over crowds, thicker in large images, so
+            that they are still seen where the picture is shown smaller.
 
     Returns:
         ``(H, W, 3)`` uint8 RGB.
@@ -48,9 +67,12 @@ def overlay(
     if not 0 <= opacity <= 1:
         msg = f"Expected `opacity` to be in [0, 1], got {opacity}."
         raise ValueError(msg)
-    colors = colorize(seg, palette, boundaries=boundaries).astype(np.float32)
-    mixed = image.astype(np.float32) * (1 - opacity) + colors * opacity
-    return np.rint(mixed).astype(np.uint8)
+    colors = colorize(seg, palette, boundaries=False).astype(np.float32)
+    mixed = np.rint(image.astype(np.float32) * (1 - opacity) + colors * opacity).astype(np.uint8)
+    if boundaries and opacity > 0:
+        width = max(1, round(min(seg.shape) / _PIXELS_A_LINE))
+        mixed[(thing_borders(seg, width) | crowd_stripes(seg, width)).cpu().numpy()] = 255
+    return mixed
 
 
 def mismatch(pred: PanopticSegmentation, target: PanopticSegmentation, num_classes: int) -> Picture:
@@ -90,6 +112,8 @@ def draw_names(picture: Picture, seg: PanopticSegmentation, table: CategoryTable
     id_map = seg.id_map.cpu().numpy()
     for segment in sorted(seg.segments, key=lambda one: -one.area):
         name = table.names[segment.label]
+        if segment.iscrowd:
+            name = f"{name} (crowd)"
         if segment.is_thing and segment.score < 1:
             name = f"{name} {segment.score:.2f}"
         width = draw.textlength(name, font=_font())
@@ -102,7 +126,10 @@ def draw_names(picture: Picture, seg: PanopticSegmentation, table: CategoryTable
 
 
 def draw_legend(
-    picture: Picture, seg: PanopticSegmentation | Sequence[PanopticSegmentation], table: CategoryTable
+    picture: Picture,
+    seg: PanopticSegmentation | Sequence[PanopticSegmentation],
+    table: CategoryTable,
+    extra: Sequence[tuple[str, Color]] = (),
 ) -> Picture:
     """Return a picture with the colours and names of the classes of a map underneath, most pixels first.
 
@@ -110,30 +137,59 @@ def draw_legend(
         picture: ``(H, W, 3)`` uint8.
         seg: The map, or several that the picture shows.
         table: Names and colours by label.
+        extra: More names and colours, last.
     """
     pixels: dict[int, int] = {}
     for one in [seg] if isinstance(seg, PanopticSegmentation) else seg:
         for segment in one.segments:
             pixels[segment.label] = pixels.get(segment.label, 0) + segment.area
     labels = sorted(pixels, key=lambda label: -pixels[label])
-    width = picture.shape[1]
-    swatch = _TEXT_SIZE
-    places: list[tuple[int, int, int]] = []  # x, y, label
+    strip = legend(table, labels, picture.shape[1], extra=extra)
+    return np.concatenate([picture, strip], axis=0)
+
+
+def legend(
+    table: CategoryTable,
+    labels: Sequence[int],
+    width: int,
+    *,
+    rows: int | None = None,
+    extra: Sequence[tuple[str, Color]] = (),
+) -> Picture:
+    """Draw a strip with the colours and names of classes.
+
+    Args:
+        table: Names and colours by label.
+        labels: Which classes, in this order.
+        width: Of the strip.
+        rows: Make it so many rows high, and leave out what has no room; by default as many as it needs.
+        extra: More names and colours, last.
+
+    Returns:
+        ``(H', width, 3)`` uint8 RGB.
+    """
+    colors = [tuple(int(value) for value in table.palette[label]) for label in labels]
+    entries = [*zip((table.names[label] for label in labels), colors, strict=True), *extra]
+    line = _TEXT_SIZE + _MARGIN
+    places: list[tuple[int, int]] = []
     x, y = _MARGIN, _MARGIN
-    for label in labels:
-        needed = swatch + 4 + int(_font().getlength(table.names[label])) + 2 * _MARGIN
+    for name, _ in entries:
+        needed = _TEXT_SIZE + 4 + int(_font().getlength(name)) + 2 * _MARGIN
         if x + needed > width and x > _MARGIN:
-            x, y = _MARGIN, y + swatch + _MARGIN
-        places.append((x, y, label))
+            x, y = _MARGIN, y + line
+        places.append((x, y))
         x += needed
-    height = (y + swatch + _MARGIN) if labels else 0
+    height = y + line if entries else 0
+    if rows is not None:
+        height = _MARGIN + rows * line
     strip = Image.new("RGB", (width, height), _BACKGROUND)
     draw = ImageDraw.Draw(strip)
-    for x, y, label in places:
-        color = tuple(int(value) for value in table.palette[label])
-        draw.rectangle((x, y, x + swatch, y + swatch), fill=color, outline=(0, 0, 0))
-        draw.text((x + swatch + 4, y - 1), table.names[label], font=_font(), fill=(0, 0, 0))
-    return np.concatenate([picture, np.asarray(strip)], axis=0)
+    for (name, color), (x, y) in zip(entries, places, strict=True):
+        if y + line > height:
+            break
+        draw.rectangle((x, y, x + _TEXT_SIZE, y + _TEXT_SIZE), fill=color, outline=(0, 0, 0))
+        draw.text((x + _TEXT_SIZE + 4, y - 1), name, font=_font(), fill=(0, 0, 0))
+    return np.asarray(strip)
 
 
 def comparison(
@@ -172,7 +228,7 @@ def comparison(
         panels["ground truth"] = named(target)
     panels["prediction"] = named(pred)
     if target is not None:
-        panels["mismatch (black)"] = enlarge(mismatch(pred, target, table.num_classes))
+        panels["mismatch"] = enlarge(mismatch(pred, target, table.num_classes))
     panels.update({title: enlarge(picture) for title, picture in (extra or {}).items()})
 
     title_height = _TEXT_SIZE + _MARGIN
@@ -187,53 +243,9 @@ def comparison(
         x = place * (width * factor + _MARGIN)
         draw.text((x + 2, 1), title, font=_font(), fill=(0, 0, 0))
         sheet.paste(Image.fromarray(panel), (x, title_height))
-    return draw_legend(np.asarray(sheet), [pred] if target is None else [target, pred], table)
-
-
-def draw_affinity(image: Picture, affinity: NDArray[np.floating], x: int, y: int) -> Picture:
-    """Draw how much every pixel gives to one, after figures 6 and I of Li et al. (arXiv:2001.04982).
-
-    The strongest value, of either sign, is the brightest: dark red to yellow where a pixel gives, dark blue
-    to light blue where it takes, the image in dim grey where it does neither. A white cross marks the pixel.
-
-    Args:
-        image: ``(H, W, 3)`` uint8 RGB.
-        affinity: ``(H, W)``, scaled and signed as the network uses it.
-        x: Column of the pixel.
-        y: Row of the pixel.
-
-    Returns:
-        ``(H, W, 3)`` uint8 RGB.
-
-    Raises:
-        ValueError: If sizes differ.
-    """
-    if affinity.shape != image.shape[:2]:
-        msg = f"Expected `affinity` of the image's size, {image.shape[:2]}, got {affinity.shape}."
-        raise ValueError(msg)
-    strongest = float(np.abs(affinity).max(initial=0.0))
-    values = (affinity / strongest if strongest > 0 else affinity)[..., None].astype(np.float32)
-    strength = np.abs(values)
-    weak = np.where(values > 0, *np.array([[150, 0, 0], [0, 0, 150]], dtype=np.float32))
-    strong = np.where(values > 0, *np.array([[255, 240, 60], [60, 240, 255]], dtype=np.float32))
-    grey = 0.45 * image.astype(np.float32).mean(axis=2, keepdims=True)
-    opacity = 0.9 * np.sqrt(strength)  # what is weak is seen, too
-    mixed = grey * (1 - opacity) + (weak * (1 - strength) + strong * strength) * opacity
-    return _draw_cross(np.rint(mixed).astype(np.uint8), x, y)
-
-
-def _draw_cross(picture: Picture, x: int, y: int) -> Picture:
-    """Draw a white cross with a black border; the pixel itself stays as it is."""
-    height, width = picture.shape[:2]
-    arm, half = max(3, min(height, width) // 25), min(height, width) // 400
-    marked = picture.copy()
-    for border, color in ((half + 1, 0), (half, 255)):
-        for rows, columns in (((y, border), (x, arm)), ((y, arm), (x, border))):
-            top, bottom = max(rows[0] - rows[1], 0), rows[0] + rows[1] + 1
-            left, right = max(columns[0] - columns[1], 0), columns[0] + columns[1] + 1
-            marked[top:bottom, left:right] = color
-    marked[y, x] = picture[y, x]
-    return marked
+    if target is None:
+        return draw_legend(np.asarray(sheet), pred, table)
+    return draw_legend(np.asarray(sheet), [target, pred], table, _OF_MISMATCH)
 
 
 def _check_image(image: Picture, seg: PanopticSegmentation) -> None:

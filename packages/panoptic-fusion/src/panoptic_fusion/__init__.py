@@ -21,7 +21,7 @@ from panoptic_fusion.centers import (
     majority_vote,
     objectness_at_centroids,
 )
-from panoptic_fusion.colors import colorize, default_palette, write_png
+from panoptic_fusion.colors import colorize, crowd_stripes, default_palette, thing_borders, write_png
 from panoptic_fusion.confidence import fuse_by_confidence
 from panoptic_fusion.encodings import (
     coco_to_segmentation,
@@ -72,6 +72,7 @@ __all__ = [
     "coco_to_segmentation",
     "colorize",
     "connected_components",
+    "crowd_stripes",
     "deeplab_to_segmentation",
     "default_palette",
     "dense_panoptic_logits",
@@ -105,5 +106,6 @@ __all__ = [
     "segmentation_to_coco",
     "segmentation_to_deeplab",
     "segmentation_to_mmdet",
+    "thing_borders",
     "write_png",
 ]

@@ -24,11 +24,13 @@ def colorize(
     Args:
         seg: A panoptic map on any device.
         palette: ``(C, 3)`` uint8 RGB, one colour for each class; by default `default_palette`.
-        boundaries: Draw a white line, one pixel wide, where two segments meet and one of them is a thing.
+        boundaries: Draw a white line, one pixel wide, where two segments meet and one of them is a thing, and
+            white stripes over crowds.
 
     Returns:
         ``(H, W, 3)`` uint8 RGB on the host. Void is black. The same map gives the same picture: the variation
-        of an instance depends on its place among the instances of its class only.
+        of an instance depends on its place among the instances of its class only; a crowd is no instance and
+        has the colour of its class.
 
     Raises:
         ValueError: If the palette has fewer colours than the largest label needs.
@@ -54,7 +56,7 @@ def colorize(
     packed = []
     for segment in segments:
         color = base[segment.label]
-        if segment.is_thing:
+        if segment.is_thing and not segment.iscrowd:
             color = np.clip(color + _variation(seen.setdefault(segment.label, 0)), 0, 255)
             seen[segment.label] += 1
         red, green, blue = color.tolist()
@@ -62,9 +64,56 @@ def colorize(
     table = torch.tensor(packed, dtype=torch.int32, device=seg.device)
     image = look_up(seg.id_map, seg.ids, table, 0)
     if boundaries:
-        image = image.masked_fill(_thing_edges(seg), 0xFFFFFF)
+        image = image.masked_fill(thing_borders(seg) | crowd_stripes(seg), 0xFFFFFF)
     pixels = image.cpu().numpy().astype("<i4", copy=False)
     return np.ascontiguousarray(pixels).view(np.uint8).reshape(*seg.shape, 4)[..., :3].copy()
+
+
+def thing_borders(seg: PanopticSegmentation, width: int = 1) -> Tensor:
+    """Return where two segments meet and one of them is a thing.
+
+    Args:
+        seg: A panoptic map on any device.
+        width: Of the line, in pixels: it begins left of and above the border and grows right and down.
+
+    Returns:
+        ``(H, W)`` bool on the map's device.
+
+    Raises:
+        ValueError: If `width` is below 1.
+
+    Example:
+        >>> seg = PanopticSegmentation.from_id_map(torch.tensor([[0, 5, 5, 5]]), [5], [1], [True])
+        >>> thing_borders(seg).tolist(), thing_borders(seg, 2).tolist()
+        ([[True, False, False, False]], [[True, True, False, False]])
+    """
+    if width < 1:
+        msg = f"Expected `width` to be at least 1, got {width}."
+        raise ValueError(msg)
+    things = look_up(seg.id_map, seg.ids, seg.is_thing, 0)  # (H, W) bool
+    edges = torch.zeros_like(things)
+    edges[:, :-1] |= (seg.id_map[:, 1:] != seg.id_map[:, :-1]) & (things[:, 1:] | things[:, :-1])
+    edges[:-1] |= (seg.id_map[1:] != seg.id_map[:-1]) & (things[1:] | things[:-1])
+    for axis, size in enumerate(edges.shape):
+        narrow = edges.clone()
+        for step in range(1, min(width, size)):
+            edges.narrow(axis, step, size - step).logical_or_(narrow.narrow(axis, 0, size - step))
+    return edges
+
+
+def crowd_stripes(seg: PanopticSegmentation, width: int = 1) -> Tensor:
+    """Return diagonal stripes over the crowd regions of a map, eight times as far apart as they are wide.
+
+    Args:
+        seg: A panoptic map on any device.
+        width: Of a stripe, in pixels.
+
+    Returns:
+        ``(H, W)`` bool on the map's device.
+    """
+    crowds = look_up(seg.id_map, seg.ids, seg.iscrowd, 0)  # (H, W) bool
+    rows, columns = (torch.arange(size, device=seg.device) for size in seg.shape)
+    return crowds & ((rows[:, None] + columns) % (8 * width) < width)
 
 
 def default_palette(num_classes: int) -> np.ndarray:
@@ -114,12 +163,3 @@ def _variation(place: int) -> np.ndarray:
         return np.zeros(3, dtype=np.int32)
     angles = 2.39996323 * place + np.array([0.0, 2.0943951, 4.1887902])  # the golden angle
     return np.rint(_STEP * np.cos(angles)).astype(np.int32)
-
-
-def _thing_edges(seg: PanopticSegmentation) -> Tensor:
-    """Return the pixels whose right or lower neighbour is another segment, one of the two a thing, bool."""
-    things = look_up(seg.id_map, seg.ids, seg.is_thing, 0)  # (H, W) bool
-    edges = torch.zeros_like(things)
-    edges[:, :-1] |= (seg.id_map[:, 1:] != seg.id_map[:, :-1]) & (things[:, 1:] | things[:, :-1])
-    edges[:-1] |= (seg.id_map[1:] != seg.id_map[:-1]) & (things[1:] | things[:-1])
-    return edges

@@ -9,7 +9,7 @@ from panoptic_core.files.panoptic_json import (
     check_segments,
     read_panoptic_json,
 )
-from panoptic_core.files.png import MAX_ID, read_panoptic_png, write_panoptic_png
+from panoptic_core.files.png import MAX_ID, decode_panoptic_png, read_panoptic_png, write_panoptic_png
 from panoptic_core.files.rle import (
     RLE,
     box_masks_to_rle,
@@ -36,6 +36,7 @@ __all__ = [
     "color_ids",
     "compress",
     "count_listed_ids",
+    "decode_panoptic_png",
     "encode_crop",
     "make_annotation",
     "read_panoptic_json",

@@ -6,7 +6,9 @@ The format is COCO's (https://cocodataset.org/#format-data, panoptic segmentatio
 import os
 import struct
 import zlib
+from io import BytesIO
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,25 +39,29 @@ def read_panoptic_png(path: str | os.PathLike[str]) -> NDArray[np.int32]:
     """
     path = Path(path)
     try:
-        with Image.open(path) as image:
-            _check_encoding(image, path)
-            width, height = image.size
-            words = take_words(image)
+        with path.open("rb") as file:
+            return _decode(file, str(path))
     except FileNotFoundError:
         msg = (
             f"Expected the panoptic PNG {path}, but there is no such file. Check the folder and `file_name`."
         )
         raise FileNotFoundError(msg) from None
-    except PanopticFileError:
-        raise
-    except UnidentifiedImageError:
-        msg = f"Expected {path} to be a PNG, but no image could be recognised in it. Write or copy it again."
-        raise PanopticFileError(msg) from None
-    except _DECODE_ERRORS as error:
-        msg = f"Expected {path} to be a whole PNG, but reading it failed: {error}. Write or copy it again."
-        raise PanopticFileError(msg) from error
-    words &= _RGB_MASK
-    return words.view(np.int32).reshape(height, width)
+
+
+def decode_panoptic_png(data: bytes, name: str) -> NDArray[np.int32]:
+    """Read the segment ids of a panoptic PNG in memory, such as one out of an archive.
+
+    Args:
+        data: The file's bytes.
+        name: What to call it in errors.
+
+    Returns:
+        ``(H, W)`` int32 ids in ``[0, 256**3)``; 0 is void.
+
+    Raises:
+        PanopticFileError: As :func:`read_panoptic_png`.
+    """
+    return _decode(BytesIO(data), name)
 
 
 def write_panoptic_png(path: str | os.PathLike[str], ids: NDArray[np.integer]) -> None:
@@ -84,7 +90,25 @@ def write_panoptic_png(path: str | os.PathLike[str], ids: NDArray[np.integer]) -
     Image.frombytes("RGB", (width, height), raw, "raw", "RGBX").save(path, format="PNG")
 
 
-def _check_encoding(image: Image.Image, path: Path) -> None:
+def _decode(file: BinaryIO, name: str) -> NDArray[np.int32]:
+    try:
+        with Image.open(file) as image:
+            _check_encoding(image, name)
+            width, height = image.size
+            words = take_words(image)
+    except PanopticFileError:
+        raise
+    except UnidentifiedImageError:
+        msg = f"Expected {name} to be a PNG, but no image could be recognised in it. Write or copy it again."
+        raise PanopticFileError(msg) from None
+    except _DECODE_ERRORS as error:
+        msg = f"Expected {name} to be a whole PNG, but reading it failed: {error}. Write or copy it again."
+        raise PanopticFileError(msg) from error
+    words &= _RGB_MASK
+    return words.view(np.int32).reshape(height, width)
+
+
+def _check_encoding(image: Image.Image, path: str) -> None:
     if image.format != "PNG":
         msg = (
             f"Expected {path} to be a PNG, got a {image.format} file. Lossy formats change ids: "
