@@ -28,9 +28,10 @@ def main() -> None:
     parser.add_argument(
         "parts",
         nargs="+",
-        choices=[*PARTS, "centers", "affinity", "all"],
+        choices=[*PARTS, "centers", "affinity", "photos", "all"],
         metavar="PART",
-        help=f"{', '.join(PARTS)}, centers (a part of fusion), affinity (of training) or all, without these",
+        help=f"{', '.join(PARTS)}, centers (a part of fusion), affinity (of training), photos (of 24 "
+        "megapixels) or all, without these three",
     )
     parser.add_argument("--repeats", type=int, help="timed rounds; default: each part's own")
     parser.add_argument("--threads", type=int, help="torch threads; default: torch's own")

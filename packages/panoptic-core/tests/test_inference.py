@@ -5,8 +5,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from mmcv.transforms import BaseTransform
 from mmengine.model import BaseDataPreprocessor, BaseModel
-from mmengine.registry import MODELS
+from mmengine.registry import MODELS, TRANSFORMS
 from PIL import Image
 
 from panoptic_core.engine.checkpoint import CheckpointError, UnsafeCheckpointError
@@ -90,6 +91,28 @@ def test_a_file_and_an_array_give_the_same(
     assert from_file.sample.img_id == "red_left"
     from_memory = predict(model, np.asarray(Image.open(red_left)))
     torch.testing.assert_close(from_memory.segmentation.id_map, from_file.segmentation.id_map)
+
+
+@TRANSFORMS.register_module(force=True)
+class LoadReducedImage(BaseTransform):
+    """Stands for panoptic-data's: it reads files and takes images from memory."""
+
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
+        if "img" not in results:
+            results["img"] = np.asarray(Image.open(results["img_path"]))[..., ::-1]
+        results["img_shape"] = results["ori_shape"] = results["img"].shape[:2]
+        return results
+
+
+def test_a_loader_of_reduced_images_is_kept(
+    config: Path, checkpoint: Callable[..., Path], red_left: Path
+) -> None:
+    config.write_text(CONFIG.replace("mmcv.LoadImageFromFile", "mmengine.LoadReducedImage"))
+    model = load_model(config, checkpoint(), "cpu")
+    from_file = predict(model, red_left)
+    from_memory = predict(model, np.asarray(Image.open(red_left)))
+    for one in (from_file, from_memory):
+        assert one.segmentation.label_map().unique(dim=0).tolist() == [[1] * 12 + [4] * 12]
 
 
 def test_a_folder_stands_for_its_newest_checkpoint(config: Path, checkpoint: Callable[..., Path]) -> None:

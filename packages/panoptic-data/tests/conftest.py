@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 import panoptic_data  # noqa: F401  # first: it stands in for mmcv's operators, which mmdet imports
-from panoptic_core.categories import Category, CategoryTable
+from panoptic_core.categories import ADE20K, VISTAS, Category, CategoryTable
 from panoptic_core.files import write_panoptic_png
 
 TABLE = CategoryTable(
@@ -80,6 +80,61 @@ def write_cityscapes(tmp_path: Path) -> Callable[..., Path]:
         return tmp_path
 
     return write
+
+
+@pytest.fixture
+def write_vistas(tmp_path: Path) -> Callable[..., Path]:
+    """Return a function that writes native Vistas files: ``{"training": {"a": (id_map, segments_info)}}``.
+
+    `maps` is the folder of the maps in a split; further keywords replace parts of each JSON.
+    """
+
+    def write(
+        splits: dict[str, dict[str, tuple[NDArray, list[dict[str, Any]]]]],
+        maps: str = "panoptic",
+        **replace: Any,
+    ) -> Path:
+        for split, images in splits.items():
+            folder = tmp_path / split / maps
+            content = _write_pairs(images, tmp_path / split / "images", folder)
+            content["categories"] = VISTAS.to_json()
+            (folder / "panoptic_2018.json").write_text(json.dumps(content | replace))
+        return tmp_path
+
+    return write
+
+
+@pytest.fixture
+def write_ade20k(tmp_path: Path) -> Callable[..., Path]:
+    """Return a function that writes ADE20K panoptic files: ``{"val": {"a": (id_map, segments_info)}}``."""
+
+    def write(splits: dict[str, dict[str, tuple[NDArray, list[dict[str, Any]]]]], **replace: Any) -> Path:
+        for split, images in splits.items():
+            folder = tmp_path / "images" / {"train": "training", "val": "validation"}[split]
+            content = _write_pairs(images, folder, tmp_path / f"ade20k_panoptic_{split}")
+            content["categories"] = ADE20K.to_json()
+            (tmp_path / f"ade20k_panoptic_{split}.json").write_text(json.dumps(content | replace))
+        return tmp_path
+
+    return write
+
+
+def _write_pairs(
+    pairs: dict[str, tuple[NDArray, list[dict[str, Any]]]], images: Path, maps: Path
+) -> dict[str, Any]:
+    """Write a JPEG and a map for each name; return the JSON's images and annotations."""
+    content: dict[str, Any] = {"images": [], "annotations": []}
+    for folder in (images, maps):
+        folder.mkdir(parents=True, exist_ok=True)
+    for name, (id_map, segments) in pairs.items():
+        height, width = np.shape(id_map)
+        Image.fromarray(np.full((height, width, 3), 99, dtype=np.uint8)).save(images / f"{name}.jpg")
+        write_panoptic_png(maps / f"{name}.png", np.asarray(id_map))
+        content["images"].append({"id": name, "file_name": f"{name}.jpg", "height": height, "width": width})
+        content["annotations"].append(
+            {"image_id": name, "file_name": f"{name}.png", "segments_info": segments}
+        )
+    return content
 
 
 @pytest.fixture(scope="session")

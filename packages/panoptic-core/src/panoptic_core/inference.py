@@ -160,7 +160,7 @@ def _test_transforms(cfg: Config) -> list[Any]:
         name = (kind if isinstance(kind, str) else kind.__name__).rpartition(".")[2]
         if name == "LoadImageFromFile":
             transforms.append(_LoadImage(transform))
-        elif not name.startswith("Load"):  # LoadPanoptic, LoadAnnotations, ...
+        elif name == "LoadReducedImage" or not name.startswith("Load"):  # LoadPanoptic, LoadAnnotations, ...
             transforms.append(transform)
     if not transforms:
         msg = "Expected the config to have a test pipeline (`test_dataloader.dataset.pipeline`), got none."

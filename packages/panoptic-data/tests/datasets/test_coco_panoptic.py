@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch.utils.data import DataLoader
 
-from panoptic_core.categories import CITYSCAPES, COCO_PANOPTIC, CategoryTable
+from panoptic_core.categories import ADE20K, CITYSCAPES, COCO_PANOPTIC, VISTAS, CategoryTable
 from panoptic_data.datasets import CocoPanoptic
 from panoptic_data.transforms import LoadPanoptic, PackPanopticInputs
 
@@ -92,8 +92,11 @@ def test_table_from_json_puts_things_first(write_coco: WriteCoco) -> None:
 def test_named_tables() -> None:
     assert CocoPanoptic(lazy_init=True).table is COCO_PANOPTIC
     assert CocoPanoptic(table="cityscapes", lazy_init=True).table is CITYSCAPES
-    with pytest.raises(ValueError, match=r"`table` to be one of coco, cityscapes, json, or .*, got 'vistas'"):
-        CocoPanoptic(table="vistas", lazy_init=True)
+    assert CocoPanoptic(table="vistas", lazy_init=True).table is VISTAS
+    assert CocoPanoptic(table="ade20k", lazy_init=True).table is ADE20K
+    names = "coco, cityscapes, vistas, ade20k, json"
+    with pytest.raises(ValueError, match=rf"`table` to be one of {names}, or .*, got 'kitti'"):
+        CocoPanoptic(table="kitti", lazy_init=True)
 
 
 def test_built_by_name_from_another_scope(write_coco: WriteCoco) -> None:

@@ -5,13 +5,13 @@ and of most people's own data (https://cocodataset.org/#format-data).
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from mmengine.logging import print_log
 
-from panoptic_core.categories import CITYSCAPES, COCO_PANOPTIC, CategoryTable
+from panoptic_core.categories import ADE20K, CITYSCAPES, COCO_PANOPTIC, VISTAS, CategoryTable
 from panoptic_core.files import PanopticJson
 from panoptic_data.checks import FolderIndex, require_folder, show
 from panoptic_data.checks_coco import ROOT_CURE, check_categories, find_label, read_instances, read_panoptic
@@ -19,7 +19,7 @@ from panoptic_data.datasets.base import PanopticDataset
 from panoptic_data.registry import DATASETS
 from panoptic_data.transforms.tables import SegmentTable
 
-NAMED_TABLES = {"coco": COCO_PANOPTIC, "cityscapes": CITYSCAPES}
+NAMED_TABLES = {"coco": COCO_PANOPTIC, "cityscapes": CITYSCAPES, "vistas": VISTAS, "ade20k": ADE20K}
 
 
 @DATASETS.register_module()
@@ -38,7 +38,8 @@ class CocoPanoptic(PanopticDataset):
         instances_file: COCO instance JSON with overlapping masks, for box-based heads and AP.
         require_instances: If False and `instances_file` does not exist, the visible masks of the map are
             used, with a warning. If True that is an error.
-        table: The classes: ``"coco"``, ``"cityscapes"``, ``"json"`` (the JSON's own categories), or a table.
+        table: The classes: ``"coco"``, ``"cityscapes"``, ``"vistas"``, ``"ade20k"``, ``"json"`` (the JSON's
+            own categories), or a table.
         kwargs: See :class:`~panoptic_data.datasets.PanopticDataset`.
 
     Raises:
@@ -74,19 +75,33 @@ class CocoPanoptic(PanopticDataset):
             require_folder(self.data_root, "the data set's root", "Set data_root (tools: --data-root).")
         content = self._content or read_panoptic(self.ann_file)
         self._content = None  # it is large and nobody needs it any more
-        check_categories(content.categories, self.table, self.ann_file)
+        void = self.void_categories(content.categories)
+        known = [row for row in content.categories if row.get("id") not in void]
+        check_categories([self.read_category(row) for row in known], self.table, self.ann_file)
         images = FolderIndex(require_folder(self.data_prefix["img"], "the images", ROOT_CURE))
         maps = FolderIndex(require_folder(self.data_prefix["seg"], "the panoptic PNGs", ROOT_CURE))
         instances = self._load_instances()
-        found = [_find_image(image["file_name"], images) for image in content.images]
+        found = [self.find_image(image["file_name"], images) for image in content.images]
         cure = "Complete the download, or set data_prefix."
         images.require(found, f"the images of {self.ann_file}", cure)
         names = [annotation["file_name"] for annotation in content.annotations]
         maps.require(names, f"the PNGs of {self.ann_file}", cure)
         return [
-            self._describe(content, image, images.root / name, maps.root, instances)
+            self._describe(content, image, images.root / name, maps.root, instances, void)
             for image, name in zip(content.images, found, strict=True)
         ]
+
+    def void_categories(self, categories: Sequence[Mapping[str, Any]]) -> frozenset[int]:
+        """Return the ids of a JSON's categories that mean void; here none does."""
+        return frozenset()
+
+    def read_category(self, row: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return a category of a JSON as the table names it; here as it is."""
+        return row
+
+    def find_image(self, name: str, images: FolderIndex) -> str:
+        """Return where an image is: as named, or where cityscapesScripts' names really lead."""
+        return _find_image(name, images)
 
     def _describe(
         self,
@@ -95,6 +110,7 @@ class CocoPanoptic(PanopticDataset):
         img_path: Path,
         maps: Path,
         instances: Mapping[Any, list[dict[str, Any]]] | None,
+        void: frozenset[int],
     ) -> dict[str, Any]:
         """Join what is known about one image."""
         annotation = content.by_image_id.get(image["id"])
@@ -105,7 +121,8 @@ class CocoPanoptic(PanopticDataset):
             )
             raise ValueError(msg)
         name = annotation["file_name"]
-        rows = annotation["segments_info"]
+        void_ids = [row["id"] for row in annotation["segments_info"] if row["category_id"] in void]
+        rows = [row for row in annotation["segments_info"] if row["id"] not in void_ids]
         labels = [
             find_label(self.table, row["category_id"], self.ann_file, f"Segment {row['id']} of {name}")
             for row in rows
@@ -123,6 +140,8 @@ class CocoPanoptic(PanopticDataset):
                 self.table.num_things,
             ),
         }
+        if void_ids:
+            info["void_ids"] = void_ids
         if "width" in image and "height" in image:
             info.update(width=image["width"], height=image["height"])
         if instances is not None:

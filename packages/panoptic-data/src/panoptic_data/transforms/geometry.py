@@ -13,6 +13,7 @@ from mmcv.transforms import BaseTransform
 from numpy.typing import NDArray
 
 from panoptic_data.registry import TRANSFORMS
+from panoptic_data.transforms.reduced import require_target, resize_image
 
 Color = tuple[float, float, float]
 
@@ -74,7 +75,8 @@ class RandomScaledCrop(BaseTransform):
 
     Args:
         size: ``(height, width)`` of the result.
-        scale_range: The factor is drawn uniformly from ``[low, high]``.
+        scale_range: The factor is drawn uniformly from ``[low, high]``. None: the image is scaled to the size
+            that :class:`~panoptic_data.transforms.LoadReducedImage` has drawn (``target_shape``).
         pad_value: Colour of the padded pixels, in the image's channel order.
         fit: Factor 1 is where the image just fits into this ``(height, width)``; None: the image's own size.
             With ``fit=(641, 641)`` images are resized to 641 pixels at the longest side, then scaled by the
@@ -89,12 +91,15 @@ class RandomScaledCrop(BaseTransform):
     def __init__(
         self,
         size: tuple[int, int],
-        scale_range: tuple[float, float] = (0.5, 2.0),
+        scale_range: tuple[float, float] | None = (0.5, 2.0),
         pad_value: Color = (0.0, 0.0, 0.0),
         fit: tuple[int, int] | None = None,
         padding: Literal["after", "random"] = "after",
     ) -> None:
-        if not 0 < scale_range[0] <= scale_range[1]:
+        if scale_range is None and fit is not None:
+            msg = f"Expected no `fit` where LoadReducedImage draws the size, got {fit}. Give it to that one."
+            raise ValueError(msg)
+        if scale_range is not None and not 0 < scale_range[0] <= scale_range[1]:
             msg = f"Expected `scale_range` to be 0 < low <= high, got {scale_range}."
             raise ValueError(msg)
         if padding not in ("after", "random"):
@@ -109,10 +114,16 @@ class RandomScaledCrop(BaseTransform):
         self.fit = fit
         self.padding = padding
 
-    def _draw(self) -> tuple[float, float, float]:
-        """Return the factor and the window's place as fractions of the free margins (y, x)."""
-        low, high = self.scale_range
-        return float(np.random.uniform(low, high)), float(np.random.rand()), float(np.random.rand())  # noqa: NPY002
+    def _draw_scale(self, results: dict[str, Any]) -> tuple[float, float]:
+        """Return the factors of height and width."""
+        height, width = results["img"].shape[:2]
+        if self.scale_range is None:
+            target = require_target(results, type(self).__name__)
+            return target[0] / height, target[1] / width
+        scale = float(np.random.uniform(*self.scale_range))  # noqa: NPY002
+        if self.fit is not None:
+            scale *= min(self.fit[0] / height, self.fit[1] / width)
+        return scale, scale
 
     def _draw_corner(self, height: int, width: int) -> tuple[int, int]:
         """Return where the upper left corner of what was cut out lies in the result."""
@@ -123,15 +134,13 @@ class RandomScaledCrop(BaseTransform):
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         """Cut, scale and pad ``img`` and ``gt_seg_map``."""
-        scale, place_y, place_x = self._draw()
         image = results["img"]
-        if self.fit is not None:
-            scale *= min(self.fit[0] / image.shape[0], self.fit[1] / image.shape[1])
-        y0, y1, out_h = _window(image.shape[0], self.size[0], scale, place_y)
-        x0, x1, out_w = _window(image.shape[1], self.size[1], scale, place_x)
-        shrinks = out_h < y1 - y0
-        interpolation = "area" if shrinks else "bilinear"
-        cut = mmcv.imresize(image[y0:y1, x0:x1], (out_w, out_h), interpolation=interpolation, backend="cv2")
+        scale_y, scale_x = self._draw_scale(results)
+        # Where the window lies: fractions of the free margins
+        place_y, place_x = float(np.random.rand()), float(np.random.rand())  # noqa: NPY002
+        y0, y1, out_h = _window(image.shape[0], self.size[0], scale_y, place_y)
+        x0, x1, out_w = _window(image.shape[1], self.size[1], scale_x, place_x)
+        cut = np.ascontiguousarray(resize_image(image[y0:y1, x0:x1], (out_h, out_w)))
         corner = self._draw_corner(out_h, out_w)
         results["img"] = _pad(cut, *self.size, self.pad_value, corner)
         results["img_shape"] = results["pad_shape"] = tuple(self.size)

@@ -12,6 +12,7 @@ from panoptic_core.files import segmentation_to_rle
 from panoptic_data.registry import TRANSFORMS
 from panoptic_data.transforms.layers import InstanceMasks, lay_instances
 from panoptic_data.transforms.read import READERS
+from panoptic_data.transforms.reduced import sample_map
 from panoptic_data.transforms.runs import index_ids
 from panoptic_data.transforms.tables import InstanceTable
 
@@ -25,7 +26,8 @@ class LoadPanoptic(BaseTransform):
     truth keeps the annotation's resolution.
 
     Required keys: ``seg_map_path``, ``seg_format`` and what its reader needs (our data sets set them);
-    ``annotations`` (instances with overlapping masks) is optional.
+    ``annotations`` (instances with overlapping masks) and ``void_ids`` (segment ids that stand for void) are
+    optional.
 
     Added keys:
 
@@ -37,14 +39,19 @@ class LoadPanoptic(BaseTransform):
     Args:
         use_instance_file: Take the instances from the instance file's overlapping masks where the image has
             them. If False, always from the visible segments (Panoptic-DeepLab, OANet's Table 3 row 2).
+        at_image_size: For training pipelines: where
+            :class:`~panoptic_data.transforms.LoadReducedImage` has reduced the image, keep of the map the
+            pixels in the middle of the image's blocks. Of a map without an instance file only these are
+            looked at, so an id that no kept pixel has is not missed in the table.
 
     Raises:
         ValueError: On reading, if the PNG is unreadable, holds an id that its table lacks, or has another
             size than the image.
     """
 
-    def __init__(self, use_instance_file: bool = True) -> None:
+    def __init__(self, use_instance_file: bool = True, at_image_size: bool = False) -> None:
         self.use_instance_file = use_instance_file
+        self.at_image_size = at_image_size
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         """Add the map and the tables to one image's results."""
@@ -58,6 +65,15 @@ class LoadPanoptic(BaseTransform):
                 "color_type='color_ignore_orientation'."
             )
             raise ValueError(msg)
+        annotations = results.pop("annotations", None)
+        if not self.use_instance_file:
+            annotations = None
+        every = results.get("reduced_by", 1) if self.at_image_size else 1
+        size = id_map.shape
+        if annotations is None:  # else overlapping masks are drawn at full size
+            id_map = sample_map(id_map, every)
+        if void_ids := results.get("void_ids"):
+            id_map[np.isin(id_map, void_ids)] = 0
         row_map, unknown = index_ids(id_map, segments.ids)
         if len(unknown):
             msg = (
@@ -66,11 +82,9 @@ class LoadPanoptic(BaseTransform):
                 "(id = R + 256 G + 65536 B, 0 is void)."
             )
             raise ValueError(msg)
-        annotations = results.pop("annotations", None)
-        if annotations is not None and self.use_instance_file:
-            row_map, instances = lay_instances(
-                row_map, segments, decode_instances(annotations, id_map.shape, path)
-            )
+        if annotations is not None:
+            row_map, instances = lay_instances(row_map, segments, decode_instances(annotations, size, path))
+            row_map = sample_map(row_map, every)
         else:
             instances = InstanceTable.from_segments(segments)
         results["gt_seg_map"] = row_map
@@ -79,7 +93,10 @@ class LoadPanoptic(BaseTransform):
         return results
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}(use_instance_file={self.use_instance_file})"
+        return (
+            f"{type(self).__name__}(use_instance_file={self.use_instance_file}, "
+            f"at_image_size={self.at_image_size})"
+        )
 
 
 def decode_instances(

@@ -140,9 +140,10 @@ class PackPanopticInputs(BaseTransform):
         if self.test_mode:
             expected, cure = results["ori_shape"][:2], "In a testing pipeline put LoadPanoptic after Resize."
         else:
-            expected, cure = (
-                results["img"].shape[:2],
-                "In a training pipeline put LoadPanoptic before Resize.",
+            expected = results["img"].shape[:2]
+            cure = (
+                "In a training pipeline put LoadPanoptic before Resize, or after LoadReducedImage: "
+                "LoadPanoptic(at_image_size=True)."
             )
         if size != tuple(expected):
             msg = (
