@@ -47,9 +47,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     check_report_options(parser, args)
     progress = None if args.quiet else show_progress(time.monotonic())
     try:
-        if args.json and not args.json.parent.is_dir():
-            msg = f"Expected the folder {args.json.parent} for --json, but there is none. Make it first."
-            raise FileNotFoundError(msg)
         sources = report_sources(args)
         for option, path in (("--json", args.json), ("--csv", args.csv)):
             if path and not path.parent.is_dir():
@@ -71,9 +68,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(report(outcome, exact=args.exact, per_class=args.per_class))
         if args.json:
             write_json(args.json, outcome, args)
-        finish_report(args, outcome, sources)
         if args.csv:
             write_csv(args.csv, outcome)
+        finish_report(args, outcome, sources)
     except (PanopticFileError, OSError) as error:
         print(f"panoptic-eval: error: {' '.join(str(error).split())}", file=sys.stderr)
         return 1
@@ -146,7 +143,6 @@ def _parser() -> argparse.ArgumentParser:
         help=f"also {', '.join(MEASURES)}, or those that are named (docs/metrics_extended.md)",
     )
     parser.add_argument("--per-class", action="store_true", help="print a row for each class")
-    parser.add_argument("--json", metavar="OUT", type=Path, help="write the result as a JSON file too")
     add_report_options(parser)
     parser.add_argument(
         "--json", "--results_file", metavar="OUT", type=Path, help="write the result as a JSON file too"

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from panoptic_core.evaluating import FolderResult
-from panoptic_core.metrics.matching import Mode
+from panoptic_core.metrics.pairing import Mode
 from panoptic_core.report import WORST, Sources, find_photos, write_report
 
 
