@@ -26,6 +26,7 @@ from panoptic_core.engine.stuff_report import report_stuff
 from panoptic_core.engine.values import write_values
 from panoptic_core.evaluation.raw_writer import RawOutputsWriter
 from panoptic_core.inference import load_model
+from panoptic_core.metrics import MEASURES
 from panoptic_core.oracles import apply_oracles
 from panoptic_core.truncation import TruncateBoxes
 
@@ -64,6 +65,7 @@ def evaluate(
     truncate: float | None = None,
     stuff_report: bool = False,
     stuff_limit: int | None = None,
+    extended: Sequence[str] | None = None,
 ) -> dict[str, Any]:
     """Evaluate a checkpoint.
 
@@ -80,6 +82,8 @@ def evaluate(
             :mod:`panoptic_core.engine.stuff_report`.
         stuff_limit: Pixels, for the stuff report; by default the fusion's limit, else the data set's usual
             one.
+        extended: Measure these things beside PQ, too: names of :data:`panoptic_core.metrics.MEASURES`, or
+            none for all of them.
 
     Returns:
         The values by name.
@@ -92,11 +96,13 @@ def evaluate(
     _leave_out_noise()
     cfg, _ = prepare_config(options, "test")
     folders = ((out, "PanopticWriter"), (labels, "LabelWriter"))
-    added = [
+    added: list[dict[str, Any]] = [
         {"type": f"panoptic_core.{writer}", "out": folder} for folder, writer in folders if folder is not None
     ]
     if truncate is not None:
         added.append({"type": "panoptic_core.TruncationRecovery"})
+    if extended is not None:
+        added.append({"type": "panoptic_core.ExtendedPanopticQuality", "measures": extended or MEASURES})
     if added:
         evaluators = cfg.test_evaluator
         evaluators = list(evaluators) if isinstance(evaluators, list | tuple) else [evaluators]
