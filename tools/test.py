@@ -21,6 +21,7 @@ def main() -> int:
             truncate=arguments.truncate_boxes,
             stuff_report=arguments.stuff_report or arguments.stuff_limit is not None,
             stuff_limit=arguments.stuff_limit,
+            extended=arguments.extended,
             report=arguments.report,
             worst=arguments.worst,
         )
