@@ -1,5 +1,6 @@
 """The command: what it prints, writes and returns."""
 
+import csv
 import json
 import subprocess
 import sys
@@ -172,3 +173,90 @@ def test_missing_label_maps_are_told(
     (tmp_path / "labels" / "1.png").unlink()
     assert main(specks) == 1
     assert "Expected the semantic map of image 1 in" in capsys.readouterr().err
+
+
+def test_measures_beside_pq(files: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "out.json"
+    assert main([*files, "--extended", "--json", str(out)]) == 0
+    shown, content = capsys.readouterr().out, json.loads(out.read_text())
+    for title in (
+        "PQ-dagger",
+        "Parsing Covering",
+        "Boundary PQ",
+        "PQ small",
+        "lost to void",
+        "mIoU of the maps",
+    ):
+        assert title in shown
+    # The building is void in the prediction: its one miss; all else is perfect.
+    assert content["extended"]["errors"]["misses"]["all"]["lost_to_void"] == 1
+    assert content["extended"]["dagger"]["stuff"] == pytest.approx(200 / 3)
+    assert content["extended"]["boundary"]["things"]["pq"] == 100
+    (image,) = content["images"]
+    assert (image["image_id"], image["gt_file"], image["pq"]) == (1, "1.png", 80)
+    assert image["misses"]["lost_to_void"] == image["fn"] == 1
+    assert sum(image["falses"].values()) == image["fp"] == 0
+
+
+def test_single_measures(files: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*files, "--json", str(tmp_path / "none.json")]) == 0
+    assert "extended" not in json.loads((tmp_path / "none.json").read_text())
+    assert main([*files, "--extended", "covering", "sizes", "--json", str(tmp_path / "two.json")]) == 0
+    content = json.loads((tmp_path / "two.json").read_text())
+    assert list(content["extended"]) == ["covering", "sizes"]
+    assert content["images"][0]["misses"] is None
+    capsys.readouterr()
+    with pytest.raises(SystemExit) as error:
+        main([*files, "--extended", "size"])
+    assert error.value.code == 2
+    assert "invalid choice: 'size'" in capsys.readouterr().err
+
+
+SPELLINGS = {
+    "panopticapi": ("--gt_json_file", "--pred_json_file", "--gt_folder", "--pred_folder"),
+    "cityscapesScripts": ("--gt-json-file", "--prediction-json-file", "--gt-folder", "--prediction-folder"),
+}
+
+
+@pytest.mark.parametrize("names", SPELLINGS.values(), ids=SPELLINGS.keys())
+def test_spellings_of_the_official_commands(
+    files: list[str], tmp_path: Path, names: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(files) == 0
+    expected = capsys.readouterr().out
+    values = [str(tmp_path / name) for name in ("gt.json", "pred.json", "gt", "png")]
+    given = [text for pair in zip(names, values, strict=True) for text in pair]
+    assert main([*given, "--quiet", "--results_file", str(tmp_path / "out.json")]) == 0
+    assert capsys.readouterr().out == expected
+    assert json.loads((tmp_path / "out.json").read_text())["all"]["pq"] == 80
+
+
+@pytest.mark.parametrize("extended", [[], ["--extended"]], ids=["PQ", "all"])
+def test_csv(files: list[str], tmp_path: Path, extended: list[str]) -> None:
+    out = tmp_path / "out.csv"
+    assert main([*files, *extended, "--csv", str(out)]) == 0
+    with out.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    names = ["all", "things", "stuff", "person", "car", "road", "building", "sky"]
+    assert [row["name"] for row in rows] == names
+    assert [row["kind"] for row in rows] == ["group"] * 3 + ["class"] * 5
+    everything, building = rows[0], rows[6]
+    assert (everything["pq"], everything["n"], everything["fn"]) == ("80.0", "5", "1")
+    assert (building["pq"], building["category_id"], building["is_thing"]) == ("0.0", "11", "0")
+    if not extended:
+        assert list(everything)[-1] == "fn"
+        return
+    assert everything["misses_lost_to_void"] == building["misses_lost_to_void"] == "1"
+    assert float(everything["pq_dagger"]) == float(everything["parsing_covering"]) == 80
+    assert building["pq_boundary"] == "0.0"
+    assert rows[7]["map_iou"] == "100.0"
+    assert all(None not in row.values() and None not in row for row in rows)
+    # A class without segments of a size has an empty cell there.
+    assert {row["pq_large"] for row in rows} == {""}
+
+
+def test_missing_csv_folder_is_told(
+    files: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*files, "--csv", str(tmp_path / "no" / "out.csv")]) == 1
+    assert "for --csv, but there is none" in capsys.readouterr().err

@@ -12,7 +12,15 @@ import torch
 from panoptic_core.evaluating import evaluate_folders
 from panoptic_core.evaluating.counting import ImageCounter
 from panoptic_core.files import PanopticFileError, PanopticWriter, write_panoptic_png
-from panoptic_core.metrics import count_segments, sum_counts, summarize
+from panoptic_core.metrics import (
+    MEASURES,
+    ExtendedSum,
+    count_extended,
+    count_segments,
+    sum_counts,
+    summarize,
+    summarize_extended,
+)
 from panoptic_core.testing import tiny_scene
 from panoptic_fusion import PanopticSegmentation
 
@@ -63,6 +71,26 @@ def test_each_image_by_itself(root: Path) -> None:
         )
         assert (score.iou, score.misses, score.falses) == (counts.iou.sum(), None, None)
     assert outcome.images[0].pq == 100 > outcome.images[4].pq
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_measures_are_those_in_memory(root: Path, workers: int) -> None:
+    total = ExtendedSum(5)
+    for i in range(5):
+        seg = tiny_scene(32 + i, 48 + i).segmentation
+        total.add(count_extended(shifted(seg, i), seg, TABLE))
+    outcome = evaluate_folders(root / "gt.json", root / "pred.json", measures=MEASURES, workers=workers)
+    assert outcome.extended is not None
+    assert outcome.extended.to_dict() == summarize_extended(total.total(), TABLE).to_dict()
+    for score in outcome.images:
+        assert score.misses is not None
+        assert score.falses is not None
+        assert (sum(score.misses.values()), sum(score.falses.values())) == (score.fn, score.fp)
+
+
+def test_measures_that_do_not_exist(root: Path) -> None:
+    with pytest.raises(ValueError, match=r"measures among dagger, .*, got IoU"):
+        evaluate_folders(root / "gt.json", root / "pred.json", measures=["IoU"])
 
 
 def test_image_names_are_a_luxury(root: Path) -> None:

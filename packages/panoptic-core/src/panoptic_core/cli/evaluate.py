@@ -1,11 +1,9 @@
 """``panoptic-eval``: panoptic quality of a folder of predictions."""
 
 import argparse
-import json
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 from panoptic_core.__about__ import __version__
@@ -13,16 +11,26 @@ from panoptic_core.cli.reporting import (
     add_report_options,
     check_report_options,
     finish_report,
+    measures_of,
     report_sources,
 )
+from panoptic_core.cli.result_files import write_csv, write_json
 from panoptic_core.evaluating import FolderResult, evaluate_folders
-from panoptic_core.files import PanopticFileError, atomic_path
-from panoptic_core.metrics.pq_summary import finite
+from panoptic_core.files import PanopticFileError
+from panoptic_core.metrics import MEASURES
 from panoptic_core.progress import show_progress
 
 _MODES = {
     "default": "areas counted, every crowd region excuses",
     "exact": "as panopticapi: areas from the JSON, one crowd region of a class excuses",
+}
+# Each option, then how panopticapi and cityscapesScripts spell it.
+_FILES = {
+    ("--gt-json", "--gt_json_file", "--gt-json-file"): "JSON of the ground truth; its categories are used",
+    ("--gt-folder", "--gt_folder"): "its PNGs; default: the JSON's path without .json",
+    ("--pred-json", "--pred_json_file", "--prediction-json-file"): "JSON of the predictions",
+    ("--pred-folder", "--pred_folder", "--prediction-folder"): "its PNGs; default: the JSON's path "
+    "without .json",
 }
 
 
@@ -31,8 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     Returns:
         0, or 1 if files are missing or wrong: one line on stderr then says which and what to do. A wrong
-        option
-        exits with 2.
+        option exits with 2.
     """
     parser = _parser()
     args = parser.parse_args(argv)
@@ -41,9 +48,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     check_report_options(parser, args)
     progress = None if args.quiet else show_progress(time.monotonic())
     try:
-        if args.json and not args.json.parent.is_dir():
-            msg = f"Expected the folder {args.json.parent} for --json, but there is none. Make it first."
-            raise FileNotFoundError(msg)
+        for option, path in (("--json", args.json), ("--csv", args.csv)):
+            if path and not path.parent.is_dir():
+                msg = f"Expected the folder {path.parent} for {option}, but there is none. Make it first."
+                raise FileNotFoundError(msg)
         sources = report_sources(args)
         outcome = evaluate_folders(
             args.gt_json,
@@ -54,12 +62,15 @@ def main(argv: Sequence[str] | None = None) -> int:
             stuff_limit=args.stuff_limit,
             stuff_regions=args.stuff_regions,
             labels=args.labels,
+            measures=measures_of(args),
             workers=args.workers,
             progress=progress,
         )
         print(report(outcome, exact=args.exact, per_class=args.per_class))
         if args.json:
             write_json(args.json, outcome, args)
+        if args.csv:
+            write_csv(args.csv, outcome)
         finish_report(args, outcome, sources)
     except (PanopticFileError, OSError) as error:
         print(f"panoptic-eval: error: {' '.join(str(error).split())}", file=sys.stderr)
@@ -80,6 +91,8 @@ def report(outcome: FolderResult, *, exact: bool = False, per_class: bool = Fals
         "",
         outcome.result.to_table(per_class=per_class),
     ]
+    if outcome.extended is not None:
+        lines += ["", "Beside PQ (percent, counts of errors)", "", outcome.extended.to_table()]
     if outcome.trimming is not None:
         what = "regions" if outcome.trimming.by_region else "segments"
         lines += ["", f"Stuff (percent), {what} below {outcome.trimming.area_limit} pixels trimmed", ""]
@@ -96,38 +109,14 @@ def report(outcome: FolderResult, *, exact: bool = False, per_class: bool = Fals
     return "\n".join(lines)
 
 
-def write_json(path: Path, outcome: FolderResult, args: argparse.Namespace) -> None:
-    """Write the result for programs; a value that does not exist (no class occurs) is null."""
-    content = outcome.result.to_dict()
-    ids = outcome.table.category_ids
-    for row, category_id in zip(content["per_class"], ids, strict=True):
-        row["category_id"] = category_id
-    content |= {
-        "mode": "exact" if args.exact else "default",
-        "num_images": outcome.num_images,
-        "classes_of": outcome.table.name,
-        "gt_json": str(args.gt_json),
-        "pred_json": str(args.pred_json),
-        "version": __version__,
-    }
-    if outcome.trimming is not None:
-        content["stuff"] = outcome.trimming.to_dict()
-    if outcome.semantic is not None and outcome.things_and_stuff is not None:
-        content["semantic"] = finite(asdict(outcome.semantic) | outcome.things_and_stuff.to_dict())
-    with atomic_path(path) as temporary:
-        temporary.write_text(json.dumps(content, indent=2) + "\n")
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="panoptic-eval",
         description="Compute the panoptic quality (PQ, SQ, RQ) of predictions in COCO's panoptic format.",
         epilog="Example: panoptic-eval --gt-json panoptic_val2017.json --pred-json pred.json --per-class",
     )
-    parser.add_argument("--gt-json", required=True, help="JSON of the ground truth; its categories are used")
-    parser.add_argument("--gt-folder", help="its PNGs; default: the JSON's path without .json")
-    parser.add_argument("--pred-json", required=True, help="JSON of the predictions")
-    parser.add_argument("--pred-folder", help="its PNGs; default: the JSON's path without .json")
+    for names, text in _FILES.items():
+        parser.add_argument(*names, required="json" in names[0], help=text)
     parser.add_argument(
         "--exact", action="store_true", help="count exactly as panopticapi, with areas from the JSON"
     )
@@ -147,8 +136,18 @@ def _parser() -> argparse.ArgumentParser:
         metavar="FOLDER",
         help="label PNGs of the semantic maps: also mIoU, and how often things are taken for stuff",
     )
+    parser.add_argument(
+        "--extended",
+        nargs="*",
+        choices=MEASURES,
+        metavar="MEASURE",
+        help=f"also {', '.join(MEASURES)}, or those that are named (docs/metrics_extended.md)",
+    )
     parser.add_argument("--per-class", action="store_true", help="print a row for each class")
-    parser.add_argument("--json", metavar="OUT", type=Path, help="write the result as a JSON file too")
+    parser.add_argument(
+        "--json", "--results_file", metavar="OUT", type=Path, help="write the result as a JSON file too"
+    )
+    parser.add_argument("--csv", metavar="OUT", type=Path, help="write a table of groups and classes too")
     add_report_options(parser)
     parser.add_argument("--workers", type=positive, help="threads; default: one a CPU, at most 8")
     parser.add_argument("--quiet", action="store_true", help="show no progress")

@@ -12,8 +12,17 @@ from panoptic_core.categories import CategoryTable
 from panoptic_core.files import ImageAnnotation, PanopticFileError, read_panoptic_png
 from panoptic_core.fusing.saved import ImageFiles
 from panoptic_core.fusing.semantic import LabelReader
-from panoptic_core.metrics import PQCounts, SegmentTable, StuffCounts, confusion_matrix, count_maps
-from panoptic_core.metrics.matching import Mode, segment_table
+from panoptic_core.metrics import (
+    ExtendedCounts,
+    PQCounts,
+    SegmentTable,
+    StuffCounts,
+    confusion_matrix,
+    count_maps,
+)
+from panoptic_core.metrics.extended import count_pairs, flags_of
+from panoptic_core.metrics.matching import count_matches, match_pairs
+from panoptic_core.metrics.pairing import Mode, pair_maps, segment_table
 from panoptic_core.metrics.stuff_quality import count_classes
 from panoptic_fusion import PanopticSegmentation, drop_small_stuff
 
@@ -22,12 +31,13 @@ class ImageCounts(NamedTuple):
     """The counts of one image.
 
     ``pq`` of the segments; ``stuff`` before and after trimming; ``semantic``, the confusion matrix
-    ``(C, C + 1)`` of the semantic map. What was not asked for is None.
+    ``(C, C + 1)`` of the semantic map; ``extended``, of the further measures. What was not asked for is None.
     """
 
     pq: PQCounts
     stuff: tuple[StuffCounts, StuffCounts] | None
     semantic: NDArray[np.int64] | None
+    extended: ExtendedCounts | None
 
 
 @dataclass(frozen=True)
@@ -42,6 +52,7 @@ class ImageCounter:
         stuff_limit: Count the stuff before and after stuff with fewer pixels is void.
         stuff_regions: Judge each connected region of stuff by itself.
         labels: The label PNGs of the semantic maps.
+        measures: Names of :data:`panoptic_core.metrics.MEASURES`.
     """
 
     table: CategoryTable
@@ -51,6 +62,7 @@ class ImageCounter:
     stuff_limit: int | None = None
     stuff_regions: bool = False
     labels: ImageFiles | None = None
+    measures: tuple[str, ...] = ()
 
     def count(self, truth: ImageAnnotation, found: ImageAnnotation) -> ImageCounts:
         """Count one image.
@@ -63,9 +75,13 @@ class ImageCounter:
         target = _segments(truth["segments_info"], self.table, gt_path, needs_area=self.mode == "exact")
         pred = _segments(found["segments_info"], self.table, pred_path, needs_area=False)
         maps = read_panoptic_png(pred_path), read_panoptic_png(gt_path)
-        classes, stuff, semantic = len(self.table), None, None
+        classes, stuff, semantic, extended = len(self.table), None, None, None
         try:
-            pq = count_maps(maps[0], pred, maps[1], target, classes, mode=self.mode, strict=True)
+            pairs = pair_maps(maps[0], pred, maps[1], target, classes, mode=self.mode, strict=True)
+            found_pairs = match_pairs(pairs)
+            pq = count_matches(pairs, found_pairs, classes)
+            if self.measures:
+                extended = count_pairs(pairs, found_pairs, *maps, flags_of(self.table), self.measures)
             if self.stuff_limit is not None:
                 before, truth_seg = self._segmentation(maps[0], pred), self._segmentation(maps[1], target)
                 after = drop_small_stuff(before, self.stuff_limit, connected=self.stuff_regions)
@@ -84,7 +100,7 @@ class ImageCounter:
             labels = reader.read(self.labels.by_image_id[truth["image_id"]], maps[1].shape)
             true_labels = self._segmentation(maps[1], target).label_map(reader.void)
             semantic = confusion_matrix(labels, true_labels, classes, ignore_index=reader.void)
-        return ImageCounts(pq, stuff, semantic)
+        return ImageCounts(pq, stuff, semantic, extended)
 
     def _segmentation(self, ids: NDArray[np.int32], segments: SegmentTable) -> PanopticSegmentation:
         is_thing = segments.labels < self.table.num_things

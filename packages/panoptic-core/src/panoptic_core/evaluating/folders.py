@@ -1,7 +1,7 @@
 """PQ of a folder of predictions against a folder of ground truth, image by image, in bounded memory."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,13 +14,16 @@ from panoptic_core.fusing.images import read_image_list
 from panoptic_core.fusing.saved import ImageFiles
 from panoptic_core.metrics import (
     CountsSum,
+    ExtendedSum,
     StuffSum,
     compare_trimming,
     mean_iou,
     summarize,
+    summarize_extended,
     thing_stuff_confusion,
 )
-from panoptic_core.metrics.matching import Mode
+from panoptic_core.metrics.extended import check_measures
+from panoptic_core.metrics.pairing import Mode
 
 PathLike = str | os.PathLike[str]
 
@@ -35,6 +38,7 @@ def evaluate_folders(
     stuff_limit: int | None = None,
     stuff_regions: bool = False,
     labels: PathLike | None = None,
+    measures: Sequence[str] = (),
     workers: int | None = None,
     progress: Progress | None = None,
 ) -> FolderResult:
@@ -54,6 +58,8 @@ def evaluate_folders(
             limit for it: what was dropped cannot come back.
         stuff_regions: Judge each connected region of stuff by itself, as OANet does.
         labels: A folder of label PNGs, one an image, called as the image: the semantic maps.
+        measures: What to measure beside PQ, names of :data:`panoptic_core.metrics.MEASURES`; with
+            ``"errors"`` each image's errors are told apart too.
         workers: Threads; by default one a CPU, at most 8.
         progress: Called with the images done and all images, after each image.
 
@@ -61,7 +67,9 @@ def evaluate_folders(
         FileNotFoundError: If a file or folder is missing.
         PanopticFileError: If a file is broken, an image has no prediction, or PNG and JSON do not fit
             together; the message names the file.
+        ValueError: If a measure does not exist.
     """
+    check_measures(measures)
     truth = read_panoptic_json(gt_json)
     table = truth.table
     found = read_panoptic_json(pred_json, category_ids=table.labels.keys())
@@ -72,9 +80,9 @@ def evaluate_folders(
     files = None
     if labels is not None:
         files = ImageFiles.find(labels, read_image_list(gt_json, table), (".png",), "the semantic map")
-    counter = ImageCounter(table, gt_png, pred_png, mode, stuff_limit, stuff_regions, files)
+    counter = ImageCounter(table, gt_png, pred_png, mode, stuff_limit, stuff_regions, files, tuple(measures))
     done = map_in_order(lambda pair: counter.count(*pair), pairs, count_workers(workers))
-    total, names = _Totals(len(table)), _image_names(truth)
+    total, names = _Totals(len(table), measures), _image_names(truth)
     images = []
     for pair, part in zip(pairs, watched(done, len(pairs), progress), strict=True):
         total.add(part)
@@ -94,15 +102,17 @@ def evaluate_folders(
         trimming=trimming,
         semantic=None if files is None else mean_iou(matrix, table),
         things_and_stuff=None if files is None else thing_stuff_confusion(matrix, table),
+        extended=summarize_extended(total.extended.total(), table) if measures else None,
     )
 
 
 class _Totals:
     """The running sums of all images."""
 
-    def __init__(self, num_classes: int) -> None:
+    def __init__(self, num_classes: int, measures: Sequence[str]) -> None:
         self.pq = CountsSum(num_classes)
         self.stuff = StuffSum(num_classes), StuffSum(num_classes)
+        self.extended = ExtendedSum(num_classes, measures)
         self.semantic = np.zeros((num_classes, num_classes + 1), dtype=np.int64)
 
     def add(self, part: ImageCounts) -> None:
@@ -112,6 +122,8 @@ class _Totals:
             running.add(counts)
         if part.semantic is not None:
             self.semantic += part.semantic
+        if part.extended is not None:
+            self.extended.add(part.extended)
 
 
 def _score(
@@ -119,6 +131,7 @@ def _score(
 ) -> ImageScore:
     truth, found = pair
     counts = part.pq
+    kinds = None if part.extended is None else part.extended.kinds_of_errors()
     return ImageScore(
         image_id=truth["image_id"],
         image_file=names.get(truth["image_id"]),
@@ -129,6 +142,8 @@ def _score(
         tp=int(counts.tp.sum()),
         fp=int(counts.fp.sum()),
         fn=int(counts.fn.sum()),
+        misses=None if kinds is None else kinds[0],
+        falses=None if kinds is None else kinds[1],
     )
 
 

@@ -6,7 +6,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from panoptic_core.categories import CategoryTable
-from panoptic_core.metrics import IoUResult, PQCounts, PQResult, ThingStuffConfusion, TrimmingResult
+from panoptic_core.metrics import (
+    ExtendedResult,
+    IoUResult,
+    PQCounts,
+    PQResult,
+    ThingStuffConfusion,
+    TrimmingResult,
+)
 
 
 @dataclass(frozen=True)
@@ -54,6 +61,7 @@ class FolderResult:
         trimming: The stuff before and after trimming, if asked for.
         semantic: IoU of the semantic maps, if there are any.
         things_and_stuff: How often the semantic maps take things for stuff and stuff for things.
+        extended: The measures beside PQ that were asked for.
     """
 
     result: PQResult
@@ -65,6 +73,7 @@ class FolderResult:
     trimming: TrimmingResult | None = None
     semantic: IoUResult | None = None
     things_and_stuff: ThingStuffConfusion | None = None
+    extended: ExtendedResult | None = None
 
 
 def image_pq(counts: PQCounts) -> float:

@@ -9,7 +9,7 @@ from mmengine.logging import print_log
 
 from panoptic_core.evaluation.per_image import PerImageMetric, require
 from panoptic_core.metrics import PQCounts, count_segments, sum_counts, summarize
-from panoptic_core.metrics.matching import Mode
+from panoptic_core.metrics.pairing import Mode
 from panoptic_core.registry import METRICS
 
 _GROUPS = (("", "all"), ("_th", "things"), ("_st", "stuff"))

@@ -12,7 +12,7 @@ from panoptic_core.evaluation.panoptic_quality import PREDICTION_CURE, TRUTH_CUR
 from panoptic_core.evaluation.per_image import PerImageMetric, image_key, require
 from panoptic_core.evaluation.writer import image_name_of
 from panoptic_core.metrics import PQCounts, count_segments, sum_counts, summarize
-from panoptic_core.metrics.matching import Mode
+from panoptic_core.metrics.pairing import Mode
 from panoptic_core.registry import METRICS
 from panoptic_core.report import WORST, ReportContent, describing, write_page
 from panoptic_core.report.content import Column, Headline, ImageReport, Section, Table

@@ -10,7 +10,7 @@ from mmengine.logging import print_log
 from panoptic_core.evaluation.panoptic_quality import TRUTH_CURE
 from panoptic_core.evaluation.per_image import PerImageMetric, require
 from panoptic_core.metrics import StuffCounts, StuffSum, compare_trimming, count_trimming
-from panoptic_core.metrics.matching import Mode
+from panoptic_core.metrics.pairing import Mode
 from panoptic_core.registry import METRICS
 
 _Record = tuple[StuffCounts, StuffCounts]

@@ -2,7 +2,20 @@
 
 from panoptic_core.metrics.average_precision import APResult, Detections, GroundTruth, coco_ap
 from panoptic_core.metrics.confusion import IoUResult, confusion_matrix, mean_iou
-from panoptic_core.metrics.matching import Matches, Mode, SegmentTable, match_segments
+from panoptic_core.metrics.extended import (
+    MEASURES,
+    ExtendedCounts,
+    ExtendedSum,
+    count_extended,
+)
+from panoptic_core.metrics.extended_result import (
+    ClassMeans,
+    ErrorKinds,
+    ExtendedResult,
+    summarize_extended,
+)
+from panoptic_core.metrics.matching import Matches, match_segments
+from panoptic_core.metrics.pairing import Mode, SegmentTable
 from panoptic_core.metrics.panoptic_quality import count_maps, count_segments
 from panoptic_core.metrics.pq_counts import CountsSum, PQCounts, sum_counts
 from panoptic_core.metrics.pq_summary import PQClass, PQGroup, PQResult, summarize
@@ -19,9 +32,15 @@ from panoptic_core.metrics.stuff_quality import (
 from panoptic_core.metrics.thing_stuff import ThingStuffConfusion, thing_stuff_confusion
 
 __all__ = [
+    "MEASURES",
     "APResult",
+    "ClassMeans",
     "CountsSum",
     "Detections",
+    "ErrorKinds",
+    "ExtendedCounts",
+    "ExtendedResult",
+    "ExtendedSum",
     "GroundTruth",
     "IoUResult",
     "Matches",
@@ -39,6 +58,7 @@ __all__ = [
     "coco_ap",
     "compare_trimming",
     "confusion_matrix",
+    "count_extended",
     "count_maps",
     "count_segments",
     "count_stuff",
@@ -47,6 +67,7 @@ __all__ = [
     "mean_iou",
     "sum_counts",
     "summarize",
+    "summarize_extended",
     "summarize_stuff",
     "thing_stuff_confusion",
 ]

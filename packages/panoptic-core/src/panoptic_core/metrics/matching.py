@@ -4,28 +4,14 @@ Kirillov et al., CVPR 2019, arXiv:1801.00868, section 4.1: a pair of one class m
 void and crowds excuse predictions. At most one partner can exceed 0.5, so that nothing has to be searched.
 """
 
-from typing import Any, Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
 
-from panoptic_core.metrics._overlaps import Int32Map, Overlaps, overlaps
+from panoptic_core.metrics.pairing import FloatArray, IntArray, Mode, SegmentPairs, pair_segments
+from panoptic_core.metrics.pq_counts import PQCounts
 from panoptic_fusion import PanopticSegmentation
-
-Mode = Literal["default", "exact"]
-
-
-class SegmentTable(NamedTuple):
-    """The segments of one map as host arrays, all ``(S,)``, in the order in which the file lists them.
-
-    Only the exact mode reads ``areas``, of the ground truth, and takes fractions as it finds them.
-    """
-
-    ids: NDArray[np.int64]
-    labels: NDArray[np.int64]
-    iscrowd: NDArray[np.bool_]
-    areas: NDArray[Any]
 
 
 class Matches(NamedTuple):
@@ -54,168 +40,75 @@ def match_segments(
     Arguments as :func:`~panoptic_core.metrics.panoptic_quality.count_segments`. Ground-truth
     crowds, and predictions that void or a crowd excuses, are in none of the three lists.
     """
-    return match_maps(
-        pred.id_map,
-        segment_table(pred),
-        target.id_map,
-        segment_table(target),
-        num_classes,
-        mode,
-        "",
-        strict=False,
+    pairs = pair_segments(pred, target, num_classes, mode=mode)
+    found = match_pairs(pairs)
+    return Matches(
+        target_ids=pairs.target.ids[found.target],
+        pred_ids=pairs.pred.ids[found.pred],
+        labels=pairs.target.labels[found.target],
+        iou=found.iou,
+        missed_ids=pairs.target.ids[found.missed],
+        missed_labels=pairs.target.labels[found.missed],
+        wrong_ids=pairs.pred.ids[found.wrong],
+        wrong_labels=pairs.pred.labels[found.wrong],
     )
 
 
-def match_maps(
-    pred_map: Int32Map | Tensor,
-    pred: SegmentTable,
-    target_map: Int32Map | Tensor,
-    target: SegmentTable,
-    num_classes: int,
-    mode: Mode,
-    where: str,
-    *,
-    strict: bool,
-) -> Matches:
-    """Check both sides, count the shared pixels and match; ``where`` opens every error."""
-    if mode not in ("default", "exact"):
-        msg = f"Expected `mode` to be 'default' or 'exact', got {mode!r}."
-        raise ValueError(msg)
-    if tuple(pred_map.shape) != tuple(target_map.shape):
-        msg = (
-            f"{where}expected prediction and ground truth of one size, got {tuple(pred_map.shape)} and "
-            f"{tuple(target_map.shape)}. Predict at the size of the annotation, or pair the right files."
-        )
-        raise ValueError(msg)
-    _check_labels(pred.labels, num_classes, where, "predicted")
-    _check_labels(target.labels, num_classes, where, "ground-truth")
-    pred_order, target_order = np.argsort(pred.ids), np.argsort(target.ids)
-    shared = overlaps(pred_map, target_map, pred.ids[pred_order], target.ids[target_order])
-    _check_listed(shared.pred, pred, pred_map, where, "prediction")
-    if mode == "exact" or strict:
-        _check_drawn(shared.pred, pred.ids[pred_order], where, "predicted")
-    if mode == "default":
-        _check_listed(shared.target, target, target_map, where, "ground truth")
-    if mode == "default" and strict:
-        _check_drawn(shared.target, target.ids[target_order], where, "ground-truth")
-    return _match(
-        shared,
-        _sorted(pred, pred_order),
-        _sorted(target, target_order),
-        excusing=_excusing_crowds(target, target_order, last_only=mode == "exact"),
-        given_areas=mode == "exact",
-    )
+class MatchedPlaces(NamedTuple):
+    """The outcome of a matching, as places in the columns of :class:`~panoptic_core.metrics.SegmentPairs`.
+
+    The ``M`` matched pairs: ``target``, ``pred`` and ``iou``; ``missed`` (FN) and ``wrong`` (FP).
+    """
+
+    target: IntArray
+    pred: IntArray
+    iou: FloatArray
+    missed: IntArray
+    wrong: IntArray
 
 
-def _match(
-    shared: Overlaps,
-    pred: SegmentTable,
-    target: SegmentTable,
-    *,
-    excusing: NDArray[np.bool_],
-    given_areas: bool,
-) -> Matches:
-    """Match; index 0 of every column is void, the last one is for ids that are not listed."""
-    t, p, pixels = shared
-    count = len(pred.ids)
-    pred_areas = np.bincount(p, weights=pixels, minlength=count)
-    on_void = np.bincount(p, weights=pixels * (t == 0), minlength=count)
-    if given_areas:
-        target_areas: NDArray[Any] = target.areas
-        missed = (target.ids > 0) & ~target.iscrowd
-    else:
-        target_areas = np.bincount(t, weights=pixels, minlength=len(target.ids))
-        missed = (target.ids > 0) & ~target.iscrowd & (target_areas > 0)
+def match_pairs(pairs: SegmentPairs, limit: tuple[IntArray, FloatArray] | None = None) -> MatchedPlaces:
+    """Match.
 
-    same_class = (target.labels[t] == pred.labels[p]) & (target.ids[t] > 0) & (pred.ids[p] > 0)
-    rows = np.flatnonzero(same_class & ~target.iscrowd[t])
-    t_pair, p_pair, shared_pixels = t[rows], p[rows], pixels[rows]
-    union = pred_areas[p_pair] + target_areas[t_pair] - shared_pixels - on_void[p_pair]
-    with np.errstate(divide="ignore", invalid="ignore"):  # only areas given wrongly can make a union of 0
-        iou = shared_pixels / union
+    Args:
+        pairs: What shares pixels.
+        limit: Rows of pairs and a quality of each: a pair's IoU is at most that, and 0 where the pair is not
+            among the rows. For qualities that are stricter than the IoU of masks.
+    """
+    t, p, pixels = pairs.shared
+    missed = (pairs.target.ids > 0) & ~pairs.target.iscrowd
+    if pairs.mode == "default":
+        missed &= pairs.target_pixels > 0
+
+    rows = candidates(pairs) if limit is None else limit[0]
+    iou = pairs.iou(rows)
+    if limit is not None:
+        iou = np.minimum(iou, limit[1])
     hit = iou > 0.5
-    t_hit, p_hit = t_pair[hit], p_pair[hit]
+    t_hit, p_hit = t[rows[hit]], p[rows[hit]]
 
     missed[t_hit] = False
-    excused = on_void
-    if excusing.any():
-        excused = on_void + np.bincount(p, weights=pixels * (same_class & excusing[t]), minlength=count)
-    wrong = (pred.ids > 0) & (pred_areas > 0)
+    areas, excused = pairs.pred_pixels, pairs.pred_on_void
+    if pairs.excusing.any():
+        on_crowd = pixels * (pairs.same_class & pairs.excusing[t])
+        excused = excused + np.bincount(p, weights=on_crowd, minlength=len(areas))
+    wrong = (pairs.pred.ids > 0) & (areas > 0)
     wrong[p_hit] = False
-    wrong &= excused / np.maximum(pred_areas, 1) <= 0.5
-    return Matches(
-        target_ids=target.ids[t_hit],
-        pred_ids=pred.ids[p_hit],
-        labels=target.labels[t_hit],
-        iou=iou[hit],
-        missed_ids=target.ids[missed],
-        missed_labels=target.labels[missed],
-        wrong_ids=pred.ids[wrong],
-        wrong_labels=pred.labels[wrong],
+    wrong &= excused / np.maximum(areas, 1) <= 0.5
+    return MatchedPlaces(t_hit, p_hit, iou[hit], np.flatnonzero(missed), np.flatnonzero(wrong))
+
+
+def candidates(pairs: SegmentPairs) -> IntArray:
+    """Return the rows of the pairs that may match: one class, the truth no crowd."""
+    return np.flatnonzero(pairs.same_class & ~pairs.target.iscrowd[pairs.shared.target])
+
+
+def count_matches(pairs: SegmentPairs, found: MatchedPlaces, num_classes: int) -> PQCounts:
+    """Return the counts by class."""
+    labels = pairs.target.labels[found.target]
+    return PQCounts(
+        np.bincount(labels, weights=found.iou, minlength=num_classes).astype(np.float64),
+        np.bincount(labels, minlength=num_classes),
+        np.bincount(pairs.pred.labels[found.wrong], minlength=num_classes),
+        np.bincount(pairs.target.labels[found.missed], minlength=num_classes),
     )
-
-
-def _excusing_crowds(target: SegmentTable, order: NDArray[np.int64], *, last_only: bool) -> NDArray[np.bool_]:
-    """Return which targets are crowds that excuse predictions, ``(S + 2,)`` in sorted order."""
-    crowds = target.iscrowd.copy()
-    if last_only:
-        rows = np.flatnonzero(crowds)
-        last = {int(target.labels[row]): row for row in rows.tolist()}  # later rows replace earlier ones
-        crowds[:] = False
-        crowds[list(last.values())] = True
-    return np.concatenate([[False], crowds[order], [False]])
-
-
-def segment_table(segmentation: PanopticSegmentation) -> SegmentTable:
-    """Return a segmentation's columns on the host."""
-    columns = (segmentation.ids, segmentation.labels, segmentation.iscrowd, segmentation.areas)
-    ids, labels, iscrowd, areas = (column.cpu().numpy() for column in columns)
-    return SegmentTable(ids.astype(np.int64), labels, iscrowd, areas)
-
-
-def _sorted(table: SegmentTable, order: NDArray[np.int64]) -> SegmentTable:
-    """Return the table by rising id, void in front and a row for ids that are not listed at the end."""
-    return SegmentTable(
-        np.concatenate([[0], table.ids[order], [-1]]),
-        np.concatenate([[-1], table.labels[order], [-1]]),
-        np.concatenate([[False], table.iscrowd[order], [False]]),
-        np.concatenate([[0], table.areas[order], [0]]),
-    )
-
-
-def _check_labels(labels: NDArray[np.int64], num_classes: int, where: str, kind: str) -> None:
-    if labels.size and not 0 <= labels.min() <= labels.max() < num_classes:
-        msg = (
-            f"{where}expected {kind} labels in [0, {num_classes}), got values in "
-            f"[{labels.min()}, {labels.max()}]. Map category ids to labels by the set's CategoryTable."
-        )
-        raise ValueError(msg)
-
-
-def _check_listed(
-    places: NDArray[np.int64], table: SegmentTable, id_map: Int32Map | Tensor, where: str, kind: str
-) -> None:
-    if places.size and places.max() > len(table.ids):
-        values = np.unique(id_map.cpu().numpy() if isinstance(id_map, Tensor) else id_map)
-        strangers = np.setdiff1d(values, np.append(table.ids, 0))
-        shown = ", ".join(map(str, strangers[:5].tolist())) + (", ..." if strangers.size > 5 else "")
-        msg = (
-            f"{where}expected every id of the {kind}'s map in its list of segments, got {strangers.size} "
-            "others: "
-            f"{shown}. List them, or set their pixels to 0 (void)."
-        )
-        raise ValueError(msg)
-
-
-def _check_drawn(places: NDArray[np.int64], ids: NDArray[np.int64], where: str, kind: str) -> None:
-    drawn = np.zeros(len(ids) + 2, dtype=bool)
-    drawn[places] = True
-    absent = ids[~drawn[1:-1]]
-    if absent.size:
-        shown = ", ".join(map(str, absent[:5].tolist())) + (", ..." if absent.size > 5 else "")
-        msg = (
-            f"{where}expected each listed {kind} segment to own a pixel, got {absent.size} that do not: "
-            f"{shown}. "
-            "Drop the entries of segments that vanished; the official evaluation refuses such predictions."
-        )
-        raise ValueError(msg)

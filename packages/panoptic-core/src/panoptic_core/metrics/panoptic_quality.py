@@ -6,11 +6,11 @@ class only the last one excuses predictions. ``"default"`` counts the areas and 
 excuse. The two agree wherever the given areas are right and no image has two crowd regions of one class.
 """
 
-import numpy as np
 from torch import Tensor
 
 from panoptic_core.metrics._overlaps import Int32Map
-from panoptic_core.metrics.matching import Mode, SegmentTable, match_maps, segment_table
+from panoptic_core.metrics.matching import count_matches, match_pairs
+from panoptic_core.metrics.pairing import Mode, SegmentTable, pair_maps, segment_table
 from panoptic_core.metrics.pq_counts import PQCounts
 from panoptic_fusion import PanopticSegmentation
 
@@ -91,11 +91,5 @@ def count_maps(
     Raises:
         ValueError: As :func:`count_segments`.
     """
-    where = "" if image is None else f"Image {image!r}: "
-    matches = match_maps(pred_map, pred, target_map, target, num_classes, mode, where, strict=strict)
-    return PQCounts(
-        np.bincount(matches.labels, weights=matches.iou, minlength=num_classes).astype(np.float64),
-        np.bincount(matches.labels, minlength=num_classes),
-        np.bincount(matches.wrong_labels, minlength=num_classes),
-        np.bincount(matches.missed_labels, minlength=num_classes),
-    )
+    pairs = pair_maps(pred_map, pred, target_map, target, num_classes, mode=mode, image=image, strict=strict)
+    return count_matches(pairs, match_pairs(pairs), num_classes)

@@ -1,12 +1,13 @@
 """The counts that panoptic quality is made of, and their sum over images, exact to the last bit."""
 
-import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
+
+from panoptic_core.metrics._exact import ExactSum
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,34 +61,16 @@ class CountsSum:
     """
 
     def __init__(self, num_classes: int) -> None:
-        self._partials: list[list[float]] = [[] for _ in range(num_classes)]
+        self._iou = ExactSum((num_classes,))
         self._counts = PQCounts.zeros(num_classes)
 
     def add(self, part: PQCounts) -> None:
         """Add the counts of an image, or of any other part."""
         for name in ("tp", "fp", "fn"):
             getattr(self._counts, name).__iadd__(getattr(part, name))
-        for label in np.flatnonzero(part.iou).tolist():
-            _add_exactly(self._partials[label], float(part.iou[label]))
+        self._iou.add(part.iou)
 
     def total(self) -> PQCounts:
         """Return what was added so far."""
         counts = self._counts
-        iou = np.array([math.fsum(values) for values in self._partials], dtype=np.float64)
-        return PQCounts(iou, counts.tp.copy(), counts.fp.copy(), counts.fn.copy())
-
-
-def _add_exactly(partials: list[float], value: float) -> None:
-    """Add a number to a list of floats whose exact sum is kept (Shewchuk 1997, grow-expansion)."""
-    if not math.isfinite(sum(partials) + value):  # areas given as nonsense
-        partials[:] = [sum(partials) + value]
-        return
-    kept = 0
-    for other in partials:
-        large, small = (value, other) if abs(value) >= abs(other) else (other, value)
-        value = large + small
-        rest = small - (value - large)
-        if rest:
-            partials[kept] = rest
-            kept += 1
-    partials[kept:] = [value]
+        return PQCounts(self._iou.total(), counts.tp.copy(), counts.fp.copy(), counts.fn.copy())

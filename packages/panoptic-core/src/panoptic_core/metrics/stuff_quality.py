@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 from panoptic_core.categories import CategoryTable
 from panoptic_core.metrics._groups import thing_flags
 from panoptic_core.metrics.confusion import class_iou, confusion_matrix
-from panoptic_core.metrics.matching import Mode
+from panoptic_core.metrics.pairing import Mode
 from panoptic_core.metrics.panoptic_quality import count_segments
 from panoptic_core.metrics.pq_counts import CountsSum, PQCounts
 from panoptic_core.metrics.pq_summary import finite, summarize

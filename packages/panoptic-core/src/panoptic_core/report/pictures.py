@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from panoptic_core.categories import CategoryTable
-from panoptic_core.metrics.matching import Matches, Mode, match_segments
+from panoptic_core.metrics.matching import Matches, match_segments
+from panoptic_core.metrics.pairing import Mode
 from panoptic_core.report.content import RGB, ClassName, ImagePictures, Layer
 from panoptic_fusion import PanopticSegmentation, colorize
 
