@@ -81,13 +81,15 @@ def test_one_process_and_two_agree_to_the_last_digit(trained: Path) -> None:
         json_path="one/values.json",
         stuff_report=True,
         report="one/report.html",
+        extended=(),
     )
-    files = ("--work-dir", "two", "--out", "two", "--json", "two/values.json", "--stuff-report")
+    files = ("--work-dir", "two", "--out", "two", "--json", "two/values.json", "--stuff-report", "--extended")
     files += ("--report", "two/report.html")
     _in_two_processes("test.py", str(trained), *files, options=small)
     values = [json.loads(Path(name, "values.json").read_text()) for name in ("one", "two")]
     assert values[0] == values[1]
     assert {"stuff/IoU_untrimmed", "stuff/PQ_trimmed", "semantic/thing_as_stuff"} <= values[0].keys()
+    assert {"extended/PC", "extended/PQ_boundary", "extended/FN_missed"} <= values[0].keys()
     assert values[0]["panoptic/PQ"] == one["panoptic/PQ"] >= 0
     compared = filecmp.dircmp("one/panoptic", "two/panoptic")
     assert len(compared.same_files) == 5

@@ -81,19 +81,25 @@ def test_files_say_the_same(test_tool: Any, tmp_path: Path) -> None:
     no_limit = ("model.panoptic_fusion_head.stuff_area_limit=0",)
     out = str(tmp_path / "out")
     values = test_tool(
-        "upsnet.py", "--stuff-limit", str(LIMIT), "--out", out, "--labels", f"{out}/labels", options=no_limit
+        *("upsnet.py", "--stuff-limit", str(LIMIT), "--out", out, "--labels", f"{out}/labels", "--extended"),
+        options=no_limit,
     )
     assert values["stuff/IoU_trimmed"] < values["stuff/IoU_untrimmed"]
     assert values["semantic/thing_as_stuff"] > 0
     (truth,) = (tmp_path / "scenes").rglob("panoptic.json")
     files = ["--gt-json", str(truth), "--pred-json", f"{out}/panoptic.json", "--quiet"]
     report = tmp_path / "report.json"
-    stuff = ["--stuff-limit", str(LIMIT), "--labels", f"{out}/labels", "--json", str(report)]
+    stuff = ["--extended", "--stuff-limit", str(LIMIT), "--labels", f"{out}/labels", "--json", str(report)]
     assert evaluate_files([*files, *stuff]) == 0
     found = json.loads(report.read_text())
     for state, key in (("untrimmed", "before"), ("trimmed", "after")):
         for name in ("PQ", "SQ", "RQ", "IoU"):
             assert found["stuff"][key][name.lower()] == values[f"stuff/{name}_{state}"]
+    beside = found["extended"]
+    for name, key in (("PQ_dagger", "dagger"), ("PC", "covering")):
+        assert beside[key]["all"] == values[f"extended/{name}"]
+    assert beside["boundary"]["stuff"]["pq"] == values["extended/PQ_boundary_st"]
+    assert beside["errors"]["misses"]["all"]["missed"] == values["extended/FN_missed"]
     assert found["semantic"]["miou"] == values["semantic/mIoU"]
     for name in ("thing_as_thing", "thing_as_stuff", "stuff_as_thing", "stuff_as_void"):
         assert found["semantic"][name] == values[f"semantic/{name}"]

@@ -23,6 +23,7 @@ def main() -> int:
             stuff_limit=arguments.stuff_limit,
             report=arguments.report,
             worst=arguments.worst,
+            extended=arguments.extended,
         )
     )
 

@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 
 from panoptic_core.categories import CITYSCAPES, COCO_PANOPTIC
+from panoptic_core.cli.evaluate import main
 from panoptic_core.evaluating import evaluate_folders
 from panoptic_core.files import read_panoptic_json, read_panoptic_png, read_segmentation, write_panoptic_png
+from panoptic_core.metrics import MEASURES
 
 pytestmark = pytest.mark.realdata
 
@@ -90,3 +92,59 @@ def test_exact_mode_gives_the_official_counts(
     expected = official.average_pq(stat, categories)["All"]
     assert ours.result.all.pq == pytest.approx(100 * expected["pq"], rel=1e-12)
     assert 5 < ours.result.all.pq < 95
+
+
+@pytest.mark.parity
+def test_the_official_command_line_gives_the_official_results(
+    annotations: Any, tmp_path: Path, capsys: Any
+) -> None:
+    official = pytest.importorskip("cityscapesscripts.evaluation.evalPanopticSemanticLabeling")
+    path, folder = annotations("cityscapes_mini", "val")
+    out = tmp_path / "pred"
+    out.mkdir()
+    perturb(path, folder, out, seed=1)
+    options = {
+        "--gt-json-file": path,
+        "--gt-folder": folder,
+        "--prediction-json-file": out / "pred.json",
+        "--prediction-folder": out,
+        "--results_file": tmp_path / "ours.json",
+    }
+    given = [str(text) for pair in options.items() for text in pair]
+    assert main([*given, "--exact", "--quiet"]) == 0
+    ours = json.loads((tmp_path / "ours.json").read_text())
+    theirs = official.evaluatePanoptic(
+        str(path), str(folder), str(out / "pred.json"), str(out), str(tmp_path / "theirs.json")
+    )
+    capsys.readouterr()
+    for group in ("All", "Things", "Stuff"):
+        assert ours[group.lower()]["n"] == theirs[group]["n"]
+        for name in ("pq", "sq", "rq"):
+            assert ours[group.lower()][name] == pytest.approx(100 * theirs[group][name], rel=1e-12)
+    assert 5 < ours["all"]["pq"] < 95
+
+
+@SETS
+def test_what_is_beside_pq(annotations: Any, name: str, split: str, tmp_path: Path) -> None:
+    path, folder = annotations(name, split)
+    perfect = evaluate_folders(path, path, gt_folder=folder, pred_folder=folder, measures=MEASURES).extended
+    assert perfect is not None
+    values = perfect.values()
+    for key in ("PQ_dagger", "PC", "PQ_boundary"):
+        assert values[key] == 100
+    out = tmp_path / "pred"
+    out.mkdir()
+    perturb(path, folder, out, seed=0)
+    outcome = evaluate_folders(path, out / "pred.json", gt_folder=folder, pred_folder=out, measures=MEASURES)
+    assert outcome.extended is not None
+    values = outcome.extended.values()
+    for side, whole in (("FN", outcome.result.all.fn), ("FP", outcome.result.all.fp)):
+        assert sum(count for key, count in values.items() if key.startswith(f"{side}_")) == whole
+    assert values["PQ_boundary"] < outcome.result.all.pq
+    assert outcome.extended.sizes is not None
+    for column in ("tp", "fp", "fn"):
+        parts = (getattr(result.all, column) for result in outcome.extended.sizes.values())
+        assert sum(parts) == getattr(outcome.result.all, column)
+    for score in outcome.images:
+        assert score.misses is not None
+        assert sum(score.misses.values()) == score.fn

@@ -8,7 +8,7 @@ from pathlib import Path
 from panoptic_core.evaluating import FolderResult
 from panoptic_core.metrics import MEASURES
 from panoptic_core.metrics.pairing import Mode
-from panoptic_core.report import WORST, Sources, find_photos, write_report
+from panoptic_core.report import REPORTED, WORST, Sources, find_photos, write_report
 
 
 def add_report_options(parser: argparse.ArgumentParser) -> None:
@@ -36,7 +36,7 @@ def check_report_options(parser: argparse.ArgumentParser, args: argparse.Namespa
 def measures_of(args: argparse.Namespace) -> Sequence[str]:
     """Return the measures beside PQ: as asked for by ``--extended``; a report has errors and sizes anyway."""
     if args.extended is None:
-        return () if args.report is None else ("errors", "sizes")
+        return () if args.report is None else REPORTED
     return args.extended or MEASURES
 
 

@@ -12,6 +12,7 @@ from panoptic_core.engine.config import RunOptions
 from panoptic_core.engine.config.options import AUTO
 from panoptic_core.engine.distributed import LAUNCHERS, end_process
 from panoptic_core.errors import CommandError
+from panoptic_core.metrics import MEASURES
 from panoptic_core.oracles import ORACLES, parse_oracles
 
 
@@ -77,6 +78,14 @@ def evaluation_parser() -> argparse.ArgumentParser:
         metavar="PIXELS",
         help="with --stuff-report: what is small (default: the fusion's limit, else what is usual on the "
         "data set)",
+    )
+    parser.add_argument(
+        "--extended",
+        nargs="*",
+        choices=MEASURES,
+        metavar="MEASURE",
+        help=f"also {', '.join(MEASURES)} of the final maps, or those that are named; at the end of the line "
+        "(docs/metrics_extended.md)",
     )
     parser.add_argument(
         "--tta", action="store_true", help="test-time augmentation, as the config's block `tta` says"

@@ -27,6 +27,7 @@ from panoptic_core.engine.stuff_report import report_stuff
 from panoptic_core.engine.values import write_values
 from panoptic_core.evaluation.raw_writer import RawOutputsWriter
 from panoptic_core.inference import load_model
+from panoptic_core.metrics import MEASURES
 from panoptic_core.oracles import apply_oracles
 from panoptic_core.truncation import TruncateBoxes
 
@@ -67,6 +68,7 @@ def evaluate(
     stuff_limit: int | None = None,
     report: str | None = None,
     worst: int | None = None,
+    extended: Sequence[str] | None = None,
 ) -> dict[str, Any]:
     """Evaluate a checkpoint.
 
@@ -85,6 +87,8 @@ def evaluate(
             one.
         report: Write an HTML report with tables and the worst images there.
         worst: How many images it shows.
+        extended: Measure these things beside PQ, too: names of :data:`panoptic_core.metrics.MEASURES`, or
+            none for all of them.
 
     Returns:
         The values by name.
@@ -97,15 +101,16 @@ def evaluate(
     _leave_out_noise()
     cfg, _ = prepare_config(options, "test")
     folders = ((out, "PanopticWriter"), (labels, "LabelWriter"))
-    added = [
+    added: list[dict[str, Any]] = [
         {"type": f"panoptic_core.{writer}", "out": folder} for folder, writer in folders if folder is not None
     ]
     if truncate is not None:
         added.append({"type": "panoptic_core.TruncationRecovery"})
     if report is not None:
-        added.append(
-            report_writer(report, worst, str(options.config), str(options.checkpoint), cfg.test_evaluator)
-        )
+        facts = {"Config": str(options.config), "Checkpoint": str(options.checkpoint)}
+        added.append(report_writer(report, worst, facts, cfg.test_evaluator, extended))
+    if extended is not None:
+        added.append({"type": "panoptic_core.ExtendedPanopticQuality", "measures": extended or MEASURES})
     if added:
         evaluators = cfg.test_evaluator
         evaluators = list(evaluators) if isinstance(evaluators, list | tuple) else [evaluators]

@@ -1,5 +1,6 @@
 """MMEngine metrics over :mod:`panoptic_core.metrics`: from memory, each image once, right across ranks."""
 
+from panoptic_core.evaluation.extended import ExtendedPanopticQuality
 from panoptic_core.evaluation.instance_ap import InstanceAP
 from panoptic_core.evaluation.label_writer import LabelWriter
 from panoptic_core.evaluation.mean_iou import MeanIoU, SemanticMetric, ThingStuffConfusion
@@ -11,6 +12,7 @@ from panoptic_core.evaluation.truncation import TruncationRecovery
 from panoptic_core.evaluation.writer import PanopticWriter
 
 __all__ = [
+    "ExtendedPanopticQuality",
     "InstanceAP",
     "LabelWriter",
     "MeanIoU",

@@ -144,8 +144,8 @@ def _cell(cell: Cell, column: Column) -> Html:
         shown, value = f"{cell:,}".replace(",", "\u202f"), str(cell)
     else:
         shown = value = str(cell)
-    kind = f"{column.kind} main" if column.title == "PQ" else column.kind
-    return tag("td", shown, class_=kind, data_value=value)
+    classes = f"{column.kind} main" if column.title == "PQ" else column.kind
+    return tag("td", shown, class_=classes, data_value=value)
 
 
 def _parts(cell: Parts, column: Column) -> Html:

@@ -19,6 +19,8 @@ from panoptic_core.report.pictures import draw_pictures
 PathLike = str | os.PathLike[str]
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".JPG", ".JPEG", ".PNG", ".webp", ".bmp", ".tif", ".tiff")
+REPORTED = ("errors", "sizes")
+"""The measures beside PQ that a report has if nobody asks for others."""
 WORST = 12
 """How many images are shown if nobody says."""
 
