@@ -80,9 +80,11 @@ def test_one_process_and_two_agree_to_the_last_digit(trained: Path) -> None:
         out="one",
         json_path="one/values.json",
         stuff_report=True,
+        report="one/report.html",
         extended=(),
     )
     files = ("--work-dir", "two", "--out", "two", "--json", "two/values.json", "--stuff-report", "--extended")
+    files += ("--report", "two/report.html")
     _in_two_processes("test.py", str(trained), *files, options=small)
     values = [json.loads(Path(name, "values.json").read_text()) for name in ("one", "two")]
     assert values[0] == values[1]
@@ -93,6 +95,8 @@ def test_one_process_and_two_agree_to_the_last_digit(trained: Path) -> None:
     assert len(compared.same_files) == 5
     assert not compared.diff_files + compared.left_only + compared.right_only
     assert filecmp.cmp("one/panoptic.json", "two/panoptic.json", shallow=False)
+    assert filecmp.cmp("one/report.html", "two/report.html", shallow=False)
+    assert Path("one/report.html").read_text(encoding="utf-8").count("<article") == 5
 
 
 def test_saved_raw_outputs_fuse_to_the_same_maps(trained: Path) -> None:

@@ -34,6 +34,10 @@ def test_keeps_the_worst_and_has_no_value(
     assert [image.name for image in writer.content.images] == ["4.jpg", "3.jpg"]
     assert all(image.pictures and image.pictures.photo for image in writer.content.images)
     assert len(writer.content.image_pqs) == 5
+    assert [section.key for section in writer.content.sections] == ["quality", "classes", "errors", "sizes"]
+    fn = writer.content.sections[2].tables[0].totals[0][1]
+    assert fn == writer.content.sections[0].tables[0].rows[0][7] > 0
+    assert {"Missed", "Why missed"} <= dict(writer.content.images[0].sentences).keys()
     assert writer.content.headlines[0].value == values["panoptic/PQ"]
     assert ("Config", "a.py") in writer.content.facts
     assert "data:image/jpeg" in out.read_text(encoding="utf-8")
@@ -66,8 +70,9 @@ def test_the_values_of_the_run_are_added(
 
 
 def test_counts_as_the_other_metrics_of_the_run_do() -> None:
-    entry = report_writer("a.html", None, "c.py", "w.pth", [{"type": PanopticQuality, "mode": "exact"}])
+    entry = report_writer("a.html", None, {}, [{"type": PanopticQuality, "mode": "exact"}])
     assert entry["mode"] == "exact"
     assert "worst" not in entry
-    other = report_writer("a.html", 3, "c.py", "w.pth", {"type": "panoptic_core.PanopticQuality"})
+    other = report_writer("a.html", 3, {}, {"type": "panoptic_core.PanopticQuality"}, ["dagger"])
     assert (other["mode"], other["worst"]) == ("default", 3)
+    assert other["measures"] == ["dagger", "sizes", "errors"]

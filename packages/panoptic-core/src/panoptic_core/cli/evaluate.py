@@ -11,6 +11,7 @@ from panoptic_core.cli.reporting import (
     add_report_options,
     check_report_options,
     finish_report,
+    measures_of,
     report_sources,
 )
 from panoptic_core.cli.result_files import write_csv, write_json
@@ -52,6 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             if path and not path.parent.is_dir():
                 msg = f"Expected the folder {path.parent} for {option}, but there is none. Make it first."
                 raise FileNotFoundError(msg)
+        sources = report_sources(args)
         outcome = evaluate_folders(
             args.gt_json,
             args.pred_json,
@@ -61,7 +63,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             stuff_limit=args.stuff_limit,
             stuff_regions=args.stuff_regions,
             labels=args.labels,
-            measures=() if args.extended is None else args.extended or MEASURES,
+            measures=measures_of(args),
             workers=args.workers,
             progress=progress,
         )
@@ -148,6 +150,7 @@ def _parser() -> argparse.ArgumentParser:
         "--json", "--results_file", metavar="OUT", type=Path, help="write the result as a JSON file too"
     )
     parser.add_argument("--csv", metavar="OUT", type=Path, help="write a table of groups and classes too")
+    add_report_options(parser)
     parser.add_argument("--workers", type=positive, help="threads; default: one a CPU, at most 8")
     parser.add_argument("--quiet", action="store_true", help="show no progress")
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")

@@ -2,9 +2,13 @@
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from panoptic_core.evaluating import FolderResult
+from panoptic_core.metrics import MEASURES
+from panoptic_core.metrics.pairing import Mode
+from panoptic_core.report import REPORTED, WORST, Sources, find_photos, write_report
 from panoptic_core.metrics.pairing import Mode
 from panoptic_core.report import WORST, Sources, find_photos, write_report
 
@@ -13,7 +17,10 @@ def add_report_options(parser: argparse.ArgumentParser) -> None:
     """Add ``--report``, ``--images`` and ``--worst``."""
     group = parser.add_argument_group("HTML report (docs/report.md)")
     group.add_argument(
-        "--report", metavar="FILE", type=Path, help="write one HTML file: tables, and the worst images"
+        "--report",
+        metavar="FILE",
+        type=Path,
+        help="write one HTML file: tables, the kinds of errors, the worst images",
     )
     group.add_argument("--images", metavar="FOLDER", help="the images, shown under the maps of the report")
     group.add_argument(
@@ -26,6 +33,13 @@ def check_report_options(parser: argparse.ArgumentParser, args: argparse.Namespa
     for name in ("images", "worst"):
         if getattr(args, name) is not None and args.report is None:
             parser.error(f"--{name}: say --report FILE too")
+
+
+def measures_of(args: argparse.Namespace) -> Sequence[str]:
+    """Return the measures beside PQ: as asked for by ``--extended``; a report has errors and sizes anyway."""
+    if args.extended is None:
+        return () if args.report is None else REPORTED
+    return args.extended or MEASURES
 
 
 def report_sources(args: argparse.Namespace) -> Sources | None:

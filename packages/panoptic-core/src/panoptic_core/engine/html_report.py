@@ -6,17 +6,26 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from panoptic_core.evaluation.report_writer import ReportWriter
+from panoptic_core.metrics import MEASURES
+from panoptic_core.report import REPORTED
 
 
-def report_writer(path: str, worst: int | None, config: str, checkpoint: str, others: Any) -> dict[str, Any]:
+def report_writer(
+    path: str,
+    worst: int | None,
+    facts: Mapping[str, str],
+    others: Any,
+    extended: Sequence[str] | None = None,
+) -> dict[str, Any]:
     """Return the config of the metric that writes the report.
 
     Args:
         path: The file.
         worst: How many images are shown; by default the metric's.
-        config: The run's config file, for the heading.
-        checkpoint: Its weights, for the heading.
+        facts: What was evaluated, for the heading.
         others: The run's other metrics; PQ is counted as they count it.
+        extended: Measures beside PQ that the run was asked for, none for all of them; errors and sizes are
+            shown anyway.
     """
     metrics = others if isinstance(others, Sequence) else [others]
     modes = [
@@ -25,9 +34,11 @@ def report_writer(path: str, worst: int | None, config: str, checkpoint: str, ot
     entry: dict[str, Any] = {
         "type": "panoptic_core.ReportWriter",
         "out": path,
-        "facts": {"Config": config, "Checkpoint": checkpoint},
+        "facts": dict(facts),
         "mode": next((mode for mode in modes if mode), "default"),
     }
+    if extended is not None:
+        entry["measures"] = [name for name in MEASURES if name in {*REPORTED, *(extended or MEASURES)}]
     return entry if worst is None else entry | {"worst": worst}
 
 

@@ -66,6 +66,9 @@ def evaluate(
     truncate: float | None = None,
     stuff_report: bool = False,
     stuff_limit: int | None = None,
+    report: str | None = None,
+    worst: int | None = None,
+    extended: Sequence[str] | None = None,
     extended: Sequence[str] | None = None,
     report: str | None = None,
     worst: int | None = None,
@@ -85,6 +88,10 @@ def evaluate(
             :mod:`panoptic_core.engine.stuff_report`.
         stuff_limit: Pixels, for the stuff report; by default the fusion's limit, else the data set's usual
             one.
+        report: Write an HTML report with tables and the worst images there.
+        worst: How many images it shows.
+        extended: Measure these things beside PQ, too: names of :data:`panoptic_core.metrics.MEASURES`, or
+            none for all of them.
         extended: Measure these things beside PQ, too: names of :data:`panoptic_core.metrics.MEASURES`, or
             none for all of them.
         report: Write an HTML report with tables and the worst images there.
@@ -106,6 +113,11 @@ def evaluate(
     ]
     if truncate is not None:
         added.append({"type": "panoptic_core.TruncationRecovery"})
+    if report is not None:
+        facts = {"Config": str(options.config), "Checkpoint": str(options.checkpoint)}
+        added.append(report_writer(report, worst, facts, cfg.test_evaluator, extended))
+    if extended is not None:
+        added.append({"type": "panoptic_core.ExtendedPanopticQuality", "measures": extended or MEASURES})
     if extended is not None:
         added.append({"type": "panoptic_core.ExtendedPanopticQuality", "measures": extended or MEASURES})
     if report is not None:

@@ -11,11 +11,22 @@ from panoptic_core.evaluating.scores import image_pq
 from panoptic_core.evaluation.panoptic_quality import PREDICTION_CURE, TRUTH_CURE
 from panoptic_core.evaluation.per_image import PerImageMetric, image_key, require
 from panoptic_core.evaluation.writer import image_name_of
+from panoptic_core.metrics import (
+    ExtendedCounts,
+    ExtendedSum,
+    PQCounts,
+    count_extended,
+    count_segments,
+    sum_counts,
+    summarize,
+    summarize_extended,
+)
 from panoptic_core.metrics import PQCounts, count_segments, sum_counts, summarize
 from panoptic_core.metrics.pairing import Mode
 from panoptic_core.registry import METRICS
-from panoptic_core.report import WORST, ReportContent, describing, write_page
+from panoptic_core.report import REPORTED, WORST, ReportContent, describing, write_page
 from panoptic_core.report.content import Column, Headline, ImageReport, Section, Table
+from panoptic_core.report.extending import extended_headlines, extended_sections
 from panoptic_core.report.pictures import draw_pictures
 
 _HEADLINES = {"semantic/mIoU": "mIoU", "instance/box_AP": "Box AP", "instance/mask_AP": "Mask AP"}
@@ -27,6 +38,7 @@ class _Record:
 
     counts: PQCounts
     pq: float
+    extended: ExtendedCounts
     image: ImageReport | None = None
 
 
@@ -40,6 +52,7 @@ class ReportWriter(PerImageMetric):
         out: The file; its folder is made.
         worst: How many images are shown.
         mode: ``"default"`` or ``"exact"``, as :class:`PanopticQuality` of the same run.
+        measures: What is measured beside PQ, names of :data:`panoptic_core.metrics.MEASURES`.
         title: The heading.
         facts: What was evaluated, such as ``{"Config": "tascnet.py"}``.
         kwargs: See :class:`~panoptic_core.evaluation.per_image.PerImageMetric`.
@@ -52,6 +65,7 @@ class ReportWriter(PerImageMetric):
         out: str,
         worst: int = WORST,
         mode: Mode = "default",
+        measures: Sequence[str] = REPORTED,
         title: str = "Panoptic evaluation",
         facts: Mapping[str, str] | None = None,
         **kwargs: Any,
@@ -60,6 +74,7 @@ class ReportWriter(PerImageMetric):
         self.out = Path(out)
         self.worst = worst
         self.mode: Mode = mode
+        self.measures = tuple(measures)
         self.title = title
         self.facts = dict(facts or {})
         self.content: ReportContent | None = None
@@ -72,17 +87,20 @@ class ReportWriter(PerImageMetric):
         counts = count_segments(
             pred, target, self.table.num_classes, mode=self.mode, image=sample.get("img_id")
         )
+        extended = count_extended(pred, target, self.table, measures=self.measures, mode=self.mode)
         pq = image_pq(counts)
         numbers = int(counts.tp.sum()), int(counts.fp.sum()), int(counts.fn.sum())
         image = ImageReport(image_name_of(sample), pq, *numbers)
         if self._is_among_the_worst(image):
             photo = sample.get("img_path")
             pictures, matches = draw_pictures(pred.cpu(), target.cpu(), self.table, photo, mode=self.mode)
-            sentences = tuple(describing.wrong_segments(matches, self.table))
-            self._kept[image_key(sample)] = replace(image, sentences=sentences, pictures=pictures)
+            misses, falses = extended.kinds_of_errors() or (None, None)
+            sentences = describing.wrong_segments(matches, self.table)
+            sentences += [*describing.kinds("Why missed", misses), *describing.kinds("Why false", falses)]
+            self._kept[image_key(sample)] = replace(image, sentences=tuple(sentences), pictures=pictures)
             if len(self._kept) > self.worst:
                 del self._kept[max(self._kept, key=lambda key: _badness(self._kept[key]))]
-        return _Record(counts, pq)
+        return _Record(counts, pq, extended)
 
     def _is_among_the_worst(self, image: ImageReport) -> bool:
         if image.pq != image.pq or self.worst < 1:  # nothing counts in it
@@ -100,6 +118,10 @@ class ReportWriter(PerImageMetric):
         """Write the file; returns no value."""
         table = self.table
         result = summarize(sum_counts((one.counts for one in records), table.num_classes), table)
+        total = ExtendedSum(table.num_classes, self.measures)
+        for one in records:
+            total.add(one.extended)
+        extended = summarize_extended(total.total(), table)
         images = sorted((one.image for one in records if one.image is not None), key=_badness)
         facts = self.facts | {
             "Images": str(len(records)),
@@ -109,8 +131,11 @@ class ReportWriter(PerImageMetric):
         self.content = ReportContent(
             title=self.title,
             facts=tuple(facts.items()),
-            headlines=tuple(describing.quality_headlines(result)),
-            sections=tuple(describing.quality_sections(result, table)),
+            headlines=(*describing.quality_headlines(result), *extended_headlines(extended)),
+            sections=(
+                *describing.quality_sections(result, table),
+                *extended_sections(extended, table),
+            ),
             image_pqs=tuple(one.pq for one in records),
             images=tuple(images[: self.worst]),
         )

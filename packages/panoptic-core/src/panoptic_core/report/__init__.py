@@ -2,9 +2,18 @@
 
 from panoptic_core.report.content import ReportContent
 from panoptic_core.report.page import render
-from panoptic_core.report.writing import WORST, Sources, find_photos, worst_images, write_page, write_report
+from panoptic_core.report.writing import (
+    REPORTED,
+    WORST,
+    Sources,
+    find_photos,
+    worst_images,
+    write_page,
+    write_report,
+)
 
 __all__ = [
+    "REPORTED",
     "WORST",
     "ReportContent",
     "Sources",

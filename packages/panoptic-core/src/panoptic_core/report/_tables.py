@@ -11,12 +11,13 @@ DASH = tag("span", "–", class_="none")  # noqa: RUF001 - an en dash is meant
 
 def section(content: Section) -> Html:
     """Return a section with its tables."""
-    keys = {table.columns[i].parts for table in content.tables for i in range(len(table.columns))} - {()}
+    columns = [column for table in content.tables for column in table.columns]
+    parts = dict.fromkeys(part for column in columns for part in column.parts)
     return tag(
         "section",
         tag("h2", content.title, id=f"{content.key}-title"),
         tag("p", content.text),
-        [_key(parts) for parts in sorted(keys)],
+        _key(list(parts)) if parts else None,
         [_table(table, f"{content.title}, table {n}") for n, table in enumerate(content.tables, start=1)],
         id=content.key,
         aria_labelledby=f"{content.key}-title",
@@ -143,7 +144,8 @@ def _cell(cell: Cell, column: Column) -> Html:
         shown, value = f"{cell:,}".replace(",", "\u202f"), str(cell)
     else:
         shown = value = str(cell)
-    return tag("td", shown, class_=column.kind, data_value=value)
+    classes = f"{column.kind} main" if column.title == "PQ" else column.kind
+    return tag("td", shown, class_=classes, data_value=value)
 
 
 def _parts(cell: Parts, column: Column) -> Html:

@@ -33,7 +33,7 @@ def quality_headlines(result: PQResult) -> list[Headline]:
     """Return PQ of all, things and stuff."""
     groups = (("PQ", result.all), ("PQ of things", result.things), ("PQ of stuff", result.stuff))
     return [
-        Headline(title, group.pq, f"SQ {_short(group.sq)} · RQ {_short(group.rq)} · {group.n} classes")
+        Headline(title, group.pq, f"SQ {_short(group.sq)} · RQ {_short(group.rq)} · N {group.n}")
         for title, group in groups
     ]
 
@@ -73,7 +73,7 @@ def trimming_section(trimming: TrimmingResult) -> Section:
     return Section("trimming", "Trimmed stuff", text, (Table(columns, tuple(rows)),))
 
 
-def confusion_section(confusion: ThingStuffConfusion) -> Section:
+def confusion_section(confusion: ThingStuffConfusion, what: str) -> Section:
     """Return how often things are taken for stuff and stuff for things."""
     columns = (
         Column("Truth", "text"),
@@ -83,8 +83,9 @@ def confusion_section(confusion: ThingStuffConfusion) -> Section:
         (name, *map(float, row))
         for name, row in zip(("things", "stuff"), confusion.percent.tolist(), strict=True)
     )
-    text = "What the semantic maps call the pixels of things and of stuff, in percent of each row's pixels."
-    return Section("confusion", "Things and stuff", text, (Table(columns, rows),))
+    text = f"{what} the pixels of things and of stuff, in percent of each row's pixels."
+    key = "confusion" if "semantic" in what else "map-confusion"
+    return Section(key, "Things and stuff", text, (Table(columns, rows),))
 
 
 def wrong_segments(matches: Matches, table: CategoryTable) -> list[tuple[str, str]]:
@@ -96,7 +97,8 @@ def wrong_segments(matches: Matches, table: CategoryTable) -> list[tuple[str, st
 def kinds(word: str, counts: Mapping[str, int] | None) -> list[tuple[str, str]]:
     """Say of which kinds an image's errors are, most first; nothing where nobody counted."""
     found = sorted((item for item in (counts or {}).items() if item[1]), key=lambda item: -item[1])
-    return [(word, ", ".join(f"{count} {name}" for name, count in found))] if found else []
+    words = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in found)
+    return [(word, words)] if found else []
 
 
 def _counted(labels: Sequence[int], names: Sequence[str]) -> str:

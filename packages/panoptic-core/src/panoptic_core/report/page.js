@@ -149,7 +149,7 @@
     if (x < 0 || y < 0 || x >= canvas.width || y >= canvas.height) return;
     const [red, green, blue] = pixels.context.getImageData(x, y, 1, 1).data;
     const color = "#" + [red, green, blue].map((value) => value.toString(16).padStart(2, "0")).join("");
-    says.textContent = pixels.words[color] || "A border between segments.";
+    says.textContent = pixels.words[color] || "A white line; point beside it.";
   };
   stage.addEventListener("pointermove", wordsAt);
   articles.forEach((article, place) => panelsOf(article).forEach((button, number) => {

@@ -12,12 +12,15 @@ from panoptic_core.fusing.saved import ImageFiles
 from panoptic_core.metrics.pairing import Mode
 from panoptic_core.report import describing
 from panoptic_core.report.content import Headline, ImageReport, ReportContent, Section
+from panoptic_core.report.extending import extended_headlines, extended_sections
 from panoptic_core.report.page import render
 from panoptic_core.report.pictures import draw_pictures
 
 PathLike = str | os.PathLike[str]
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".JPG", ".JPEG", ".PNG", ".webp", ".bmp", ".tif", ".tiff")
+REPORTED = ("errors", "sizes")
+"""The measures beside PQ that a report has if nobody asks for others."""
 WORST = 12
 """How many images are shown if nobody says."""
 
@@ -127,16 +130,20 @@ def headlines(outcome: FolderResult) -> list[Headline]:
     if outcome.semantic is not None:
         note = f"pixel accuracy {outcome.semantic.pixel_accuracy:.1f}"
         lines.append(Headline("mIoU of the semantic maps", outcome.semantic.miou, note))
+    if outcome.extended is not None:
+        lines += extended_headlines(outcome.extended)
     return lines
 
 
 def sections(outcome: FolderResult) -> list[Section]:
     """Return the tables of everything that was measured."""
     result = describing.quality_sections(outcome.result, outcome.table)
+    if outcome.extended is not None:
+        result += extended_sections(outcome.extended, outcome.table)
     if outcome.trimming is not None:
         result.append(describing.trimming_section(outcome.trimming))
     if outcome.things_and_stuff is not None:
-        result.append(describing.confusion_section(outcome.things_and_stuff))
+        result.append(describing.confusion_section(outcome.things_and_stuff, "What the semantic maps call"))
     return result
 
 
