@@ -10,6 +10,7 @@ from panoptic_core.files import atomic_path
 from panoptic_data.__about__ import __version__
 from panoptic_data.checking.catalogue import RULES
 from panoptic_data.checking.findings import Finding, FindingLog, Severity
+from panoptic_data.checking.fixing import Mended
 from panoptic_data.checking.run import Checkup
 
 _ORDER = list(Severity)
@@ -62,6 +63,23 @@ def write_json(path: Path, checkup: Checkup, **more: Any) -> None:
     """
     with atomic_path(path) as temporary:
         temporary.write_text(json.dumps(to_dict(checkup) | more, indent=2) + "\n")
+
+
+def mends_text(mended: Mended, limit: int = 5) -> str:
+    """Return what a mended copy changed: each rule with its first mends.
+
+    Args:
+        mended: The copy.
+        limit: Mends shown a rule.
+    """
+    lines = [f"Mended: {_count(len(mended.log), 'change')}. The original is as it was."]
+    for name, total in mended.log.by_rule.items():
+        shown = [mend for mend in mended.log.kept if mend.rule.name == name][:limit]
+        lines.append(f"{name}: {total}")
+        lines += [f"  {mend.place()}: {mend.what}" for mend in shown]
+        if total > len(shown):
+            lines.append(f"  ... and {total - len(shown)} more (--limit shows more, --json writes them)")
+    return "\n".join([*lines, *(f"Left out: {what}" for what in mended.left_out)])
 
 
 def rules_text() -> str:

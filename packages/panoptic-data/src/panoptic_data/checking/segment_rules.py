@@ -34,7 +34,7 @@ def repeated(facts: ImageFacts) -> Iterator[Finding]:
             groups[row["id"]].append(row)
     for segment_id, rows in groups.items():
         if len(rows) > 1:
-            same = len({_meaning(row) for row in rows}) == 1
+            same = len({meaning(row) for row in rows}) == 1
             classes = (
                 "all of one class" if same else f"of categories {show(row['category_id'] for row in rows)}"
             )
@@ -185,7 +185,8 @@ def _found(facts: ImageFacts, rule: str, what: str, **ids: Any) -> Finding:
     return found(rule, facts.listing.json_name, what, image=facts.task.image_id, **ids)
 
 
-def _meaning(row: Entry) -> tuple[str, str]:
+def meaning(row: Entry) -> tuple[str, str]:
+    """Return what an entry says about its pixels, comparable."""
     return shorten(row["category_id"]), shorten(row.get("iscrowd", 0))
 
 

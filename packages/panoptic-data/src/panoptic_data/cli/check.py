@@ -3,6 +3,7 @@
 import argparse
 import time
 from pathlib import Path
+from typing import Any
 
 from panoptic_core.progress import show_progress
 
@@ -82,9 +83,29 @@ def _run(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
     }
     checkup = check_splits(splits, **work)
     print(to_text(checkup, options.limit))
+    if options.fix:
+        return int(_fix(options, splits, checkup, work))
     if options.json:
         write_json(options.json, checkup)
     return int(checkup.log.fails(strict=options.strict))
+
+
+def _fix(options: argparse.Namespace, splits: list[Any], before: Any, work: dict[str, Any]) -> bool:
+    """Write the mended copy, check it, print both; return whether the copy fails."""
+    from panoptic_data.checking import check_splits
+    from panoptic_data.checking.fixing import fix_splits
+    from panoptic_data.checking.report import mends_text, to_dict, to_text, write_json
+
+    kept = {key: work[key] for key in ("keep", "workers", "progress")}
+    mended = fix_splits(splits, options.fix, copy_images=options.copy_images, **kept)
+    print(f"\n{mends_text(mended, options.limit)}\n\nThe mended copy {options.fix}:\n")
+    after = check_splits(mended.splits, **work)
+    print(to_text(after, options.limit))
+    if options.json:
+        mends = [mend.to_dict() for mend in mended.log.kept]
+        more = {"mends": mends, "mends_by_rule": dict(mended.log.by_rule), "left_out": mended.left_out}
+        write_json(options.json, before, **more, after=to_dict(after))
+    return bool(mended.left_out) or after.log.fails(strict=options.strict)
 
 
 def _check_options(options: argparse.Namespace, parser: argparse.ArgumentParser, rules: list[str]) -> None:
@@ -102,7 +123,7 @@ def _check_options(options: argparse.Namespace, parser: argparse.ArgumentParser,
         parser.error("--copy-images: say --fix OUT, too")
 
 
-def _find(options: argparse.Namespace) -> list:
+def _find(options: argparse.Namespace) -> list[Any]:
     from panoptic_data.checks import require_folder
     from panoptic_data.splits import PanopticFiles, choose_split, files_split, find_splits
 
