@@ -41,4 +41,4 @@ def draw(index: int, seed: int) -> None:
 
 
 if __name__ == "__main__":
-    draw(6, 1)
+    draw(21, 1)

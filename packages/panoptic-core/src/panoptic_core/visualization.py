@@ -101,6 +101,8 @@ def mismatch(pred: PanopticSegmentation, target: PanopticSegmentation, num_class
 def draw_names(picture: Picture, seg: PanopticSegmentation, table: CategoryTable) -> Picture:
     """Write the class name into each segment that has room for it, and the score of predicted things.
 
+    The largest segments come first; a name that would lie on another one is left out.
+
     Args:
         picture: ``(H, W, 3)`` uint8, an integer number of times the size of the map.
         seg: The map.
@@ -112,6 +114,7 @@ def draw_names(picture: Picture, seg: PanopticSegmentation, table: CategoryTable
     size = max(_TEXT_SIZE, min(picture.shape[:2]) // 50)
     font, lowest = _font(size), picture.shape[0] - size - 3  # a name stays whole at the lower edge
     id_map = seg.id_map.cpu().numpy()
+    taken: list[tuple[float, float, float]] = []  # left, top and right of the names so far
     for segment in sorted(seg.segments, key=lambda one: -one.area):
         name = table.names[segment.label]
         if segment.iscrowd:
@@ -123,6 +126,10 @@ def draw_names(picture: Picture, seg: PanopticSegmentation, table: CategoryTable
         if room * factor < width:
             continue
         place = (column * factor - width / 2, max(0, min(row * factor - size / 2, lowest)))
+        left, top, right = *place, place[0] + width
+        if any(left < other[2] and other[0] < right and abs(top - other[1]) < size for other in taken):
+            continue
+        taken.append((left, top, right))
         draw.text(place, name, font=font, fill=(255, 255, 255), stroke_width=2, stroke_fill=(0, 0, 0))
     return np.asarray(canvas)
 
