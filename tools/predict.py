@@ -1,4 +1,4 @@
-"""Predict images: ``python tools/predict.py CONFIG CHECKPOINT IMAGE_OR_FOLDER --out FOLDER``."""
+"""Predict images: ``python tools/predict.py CONFIG CHECKPOINT IMAGE_FOLDER_OR_VIDEO --out FOLDER``."""
 
 import sys
 
@@ -17,6 +17,7 @@ def main() -> int:
             arguments.out,
             arguments.device,
             [(x, y) for x, y in arguments.affinity_at],
+            arguments.every,
         )
     )
 

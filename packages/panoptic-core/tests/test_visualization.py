@@ -45,6 +45,16 @@ def test_lines_are_crisp_and_grow_with_the_image() -> None:
     assert np.flatnonzero((row == 255).all(axis=1)).tolist() == [549, 550]  # 1024 / 512 pixels
 
 
+@pytest.mark.parametrize(("row", "drawn"), [(29, False), (45, True)])
+def test_names_do_not_lie_on_each_other(row: int, drawn: bool) -> None:
+    id_map = np.zeros((60, 200), dtype=np.int32)
+    id_map[20:29], id_map[row : row + 7] = 1, 2  # 8 rows between their middles, or 24; a name has 13
+    two = PanopticSegmentation.from_id_map(id_map, [1, 2], [1, 0], [False, True])
+    blank = np.full((60, 200, 3), 90, dtype=np.uint8)
+    larger = two.select(torch.tensor([True, False]))
+    assert (draw_names(blank, two, TABLE) != draw_names(blank, larger, TABLE)).any() == drawn
+
+
 def test_a_crowd_is_marked() -> None:
     ids = np.ones((40, 200), dtype=np.int32)
     one = PanopticSegmentation.from_id_map(ids, [1], [0], [True], iscrowd=[True])

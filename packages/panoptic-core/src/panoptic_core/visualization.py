@@ -32,7 +32,7 @@ Picture = NDArray[np.uint8]
 Color = tuple[int, ...]  # red, green, blue in [0, 255]
 
 _MARGIN = 6  # pixels around and between what is drawn
-_TEXT_SIZE = 13  # pixels
+_TEXT_SIZE = 13  # pixels, at least; larger where a picture is, as it will be shown smaller
 _BACKGROUND = (255, 255, 255)
 _VOID = (128, 128, 128)
 _PIXELS_A_LINE = 512  # of the shorter side of an image, for each pixel that a line is wide
@@ -101,6 +101,8 @@ def mismatch(pred: PanopticSegmentation, target: PanopticSegmentation, num_class
 def draw_names(picture: Picture, seg: PanopticSegmentation, table: CategoryTable) -> Picture:
     """Write the class name into each segment that has room for it, and the score of predicted things.
 
+    The largest segments come first; a name that would lie on another one is left out.
+
     Args:
         picture: ``(H, W, 3)`` uint8, an integer number of times the size of the map.
         seg: The map.
@@ -109,19 +111,26 @@ def draw_names(picture: Picture, seg: PanopticSegmentation, table: CategoryTable
     factor = picture.shape[0] // seg.shape[0]
     canvas = Image.fromarray(picture)
     draw = ImageDraw.Draw(canvas)
+    size = max(_TEXT_SIZE, min(picture.shape[:2]) // 50)
+    font, lowest = _font(size), picture.shape[0] - size - 3  # a name stays whole at the lower edge
     id_map = seg.id_map.cpu().numpy()
+    taken: list[tuple[float, float, float]] = []  # left, top and right of the names so far
     for segment in sorted(seg.segments, key=lambda one: -one.area):
         name = table.names[segment.label]
         if segment.iscrowd:
             name = f"{name} (crowd)"
         if segment.is_thing and segment.score < 1:
             name = f"{name} {segment.score:.2f}"
-        width = draw.textlength(name, font=_font())
+        width = draw.textlength(name, font=font)
         row, column, room = _widest_row(id_map == segment.id)
         if room * factor < width:
             continue
-        place = (column * factor - width / 2, row * factor - _TEXT_SIZE / 2)
-        draw.text(place, name, font=_font(), fill=(255, 255, 255), stroke_width=2, stroke_fill=(0, 0, 0))
+        place = (column * factor - width / 2, max(0, min(row * factor - size / 2, lowest)))
+        left, top, right = *place, place[0] + width
+        if any(left < other[2] and other[0] < right and abs(top - other[1]) < size for other in taken):
+            continue
+        taken.append((left, top, right))
+        draw.text(place, name, font=font, fill=(255, 255, 255), stroke_width=2, stroke_fill=(0, 0, 0))
     return np.asarray(canvas)
 
 
@@ -170,25 +179,27 @@ def legend(
     """
     colors = [tuple(int(value) for value in table.palette[label]) for label in labels]
     entries = [*zip((table.names[label] for label in labels), colors, strict=True), *extra]
-    line = _TEXT_SIZE + _MARGIN
+    size, font = _legend_font(width)
+    margin = _MARGIN * size // _TEXT_SIZE
+    line = size + margin
     places: list[tuple[int, int]] = []
-    x, y = _MARGIN, _MARGIN
+    x, y = margin, margin
     for name, _ in entries:
-        needed = _TEXT_SIZE + 4 + int(_font().getlength(name)) + 2 * _MARGIN
-        if x + needed > width and x > _MARGIN:
-            x, y = _MARGIN, y + line
+        needed = size + 4 + int(font.getlength(name)) + 2 * margin
+        if x + needed > width and x > margin:
+            x, y = margin, y + line
         places.append((x, y))
         x += needed
     height = y + line if entries else 0
     if rows is not None:
-        height = _MARGIN + rows * line
+        height = margin + rows * line
     strip = Image.new("RGB", (width, height), _BACKGROUND)
     draw = ImageDraw.Draw(strip)
     for (name, color), (x, y) in zip(entries, places, strict=True):
         if y + line > height:
             break
-        draw.rectangle((x, y, x + _TEXT_SIZE, y + _TEXT_SIZE), fill=color, outline=(0, 0, 0))
-        draw.text((x + _TEXT_SIZE + 4, y - 1), name, font=_font(), fill=(0, 0, 0))
+        draw.rectangle((x, y, x + size, y + size), fill=color, outline=(0, 0, 0))
+        draw.text((x + size + 4, y - 1), name, font=font, fill=(0, 0, 0))
     return np.asarray(strip)
 
 
@@ -231,7 +242,8 @@ def comparison(
         panels["mismatch"] = enlarge(mismatch(pred, target, table.num_classes))
     panels.update({title: enlarge(picture) for title, picture in (extra or {}).items()})
 
-    title_height = _TEXT_SIZE + _MARGIN
+    size = max(_TEXT_SIZE, width * factor // 90)
+    title_height = size + _MARGIN
     columns = len(panels)
     sheet = Image.new(
         "RGB",
@@ -241,7 +253,7 @@ def comparison(
     draw = ImageDraw.Draw(sheet)
     for place, (title, panel) in enumerate(panels.items()):
         x = place * (width * factor + _MARGIN)
-        draw.text((x + 2, 1), title, font=_font(), fill=(0, 0, 0))
+        draw.text((x + 2, 1), title, font=_font(size), fill=(0, 0, 0))
         sheet.paste(Image.fromarray(panel), (x, title_height))
     if target is None:
         return draw_legend(np.asarray(sheet), pred, table)
@@ -260,8 +272,14 @@ def _check_image(image: Picture, seg: PanopticSegmentation) -> None:
         raise ValueError(msg)
 
 
-def _font() -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    return ImageFont.load_default(_TEXT_SIZE)
+def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    return ImageFont.load_default(size)
+
+
+def _legend_font(width: int) -> tuple[int, ImageFont.FreeTypeFont | ImageFont.ImageFont]:
+    """Return the size and the font of a legend under a picture of a width."""
+    size = max(_TEXT_SIZE, width // 160)
+    return size, _font(size)
 
 
 def _widest_row(mask: NDArray[np.bool_]) -> tuple[float, float, int]:

@@ -116,14 +116,17 @@ def evaluation_parser() -> argparse.ArgumentParser:
 def prediction_parser() -> argparse.ArgumentParser:
     """Return the parser of ``tools/predict.py``."""
     parser = argparse.ArgumentParser(
-        description="Write a picture, a panoptic PNG and a JSON of each image. Class names and colours come "
-        "from the checkpoint."
+        description="Write a picture, a panoptic PNG and a JSON of each image; of a video, a video of "
+        "pictures. Class names and colours come from the checkpoint."
     )
     parser.add_argument("config", help="the Python config file that the checkpoint was trained with")
     parser.add_argument("checkpoint", help="weights: a file, or a folder (its newest whole checkpoint)")
-    parser.add_argument("images", help="an image, or a folder of images")
+    parser.add_argument("images", help="an image, a folder of images, or a video")
     parser.add_argument("--out", metavar="FOLDER", default="predictions", help="default: predictions")
     parser.add_argument("--device", help="default: a GPU if there is one")
+    parser.add_argument(
+        "--every", type=_positive, metavar="N", help="of a video: predict every Nth frame (default: each)"
+    )
     parser.add_argument(
         "--affinity-at",
         nargs=2,

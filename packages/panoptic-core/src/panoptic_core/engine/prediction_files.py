@@ -12,6 +12,7 @@ from PIL import Image
 
 from panoptic_core.engine.affinity_pictures import write_affinity_picture
 from panoptic_core.engine.images import UnreadableImageError, read_rgb, write_picture
+from panoptic_core.engine.videos import VIDEO_SUFFIXES
 from panoptic_core.files import atomic_path, make_annotation, write_panoptic_png
 from panoptic_core.inference import PanopticModel, predict
 from panoptic_core.visualization import comparison
@@ -31,7 +32,7 @@ def find_images(place: str | Path) -> list[Path]:
     if not place.is_dir():
         msg = f"Expected an image or a folder of images at `{place}`, but there is none."
         raise FileNotFoundError(msg)
-    suffixes = set(Image.registered_extensions())
+    suffixes = set(Image.registered_extensions()) - VIDEO_SUFFIXES  # Pillow knows an .mpg, but not its frames
     found = [
         path
         for path in sorted(place.rglob("*"))

@@ -25,6 +25,7 @@ from panoptic_core.engine.prediction_files import find_images, predict_files
 from panoptic_core.engine.runner import PanopticRunner
 from panoptic_core.engine.stuff_report import report_stuff
 from panoptic_core.engine.values import write_values
+from panoptic_core.engine.videos import VideoError, check_video, is_video, predict_video
 from panoptic_core.evaluation.raw_writer import RawOutputsWriter
 from panoptic_core.inference import load_model
 from panoptic_core.metrics import MEASURES
@@ -161,24 +162,42 @@ def predict(
     out: str,
     device: str | None = None,
     affinity_at: Sequence[tuple[int, int]] = (),
+    every: int | None = None,
 ) -> int:
-    """Predict an image or a folder and say what was done.
+    """Predict an image, a folder or a video, and say what was done.
 
     Args:
         config: The config file.
         checkpoint: Its weights.
-        images: An image or a folder.
+        images: An image, a folder of images, or a video.
         out: The folder to write to.
         device: By default a GPU if there is one.
         affinity_at: Pixels, x and y each, whose affinity is drawn.
+        every: Of a video: predict every so many frames.
 
     Returns:
-        0, or 1 if an image could not be read; those are named at the end.
+        0, or 1 if an image could not be read, or a video not to its end; those are named at the end.
 
     Raises:
         AffinityPictureError: If there is no affinity of such a pixel.
+        VideoError: If a video cannot be read, **or** an option does not fit: `every` is for videos alone,
+            `affinity_at` for images.
     """
     _leave_out_noise()
+    if is_video(images):
+        if affinity_at:
+            msg = "--affinity-at draws images, not videos. Save the frame as an image, or leave it out."
+            raise VideoError(msg)
+        check_video(images)
+        model = load_model(config, checkpoint, device)
+        sentence = predict_video(model, images, out, print, every or 1)
+        print(f"The video: `{out}`.")  # noqa: T201
+        if sentence is not None:
+            print(f"error: {sentence}", file=sys.stderr)  # noqa: T201
+        return 0 if sentence is None else 1
+    if every is not None:
+        msg = f"--every is for a video file, got `{images}`. Leave it out."
+        raise VideoError(msg)
     check_points(find_images(images), affinity_at)  # before a network is loaded
     model = load_model(config, checkpoint, device)
     unreadable = predict_files(model, images, out, print, affinity_at)
