@@ -199,6 +199,36 @@ def test_two_networks_become_one_map(vistas: Path, tmp_path: Path, monkeypatch: 
     assert {VISTAS.lookup(row["category_id"]) < VISTAS.num_things for row in rows} == {True, False}
 
 
+@pytest.mark.parametrize("name", ["panoptic_fpn.py", "upsnet.py", "oanet.py", "dense_affinity.py"])
+def test_any_method_takes_the_data_block(name: str, vistas: Path, tmp_path: Path) -> None:
+    block = _load("tascnet_r50.py", vistas)
+    cfg = load_config(ROOT / "configs" / name)
+    for key in ("train_dataloader", "val_dataloader", "test_dataloader"):
+        cfg[key] = block[key]
+    _set_classes(cfg.model, VISTAS.num_things, VISTAS.num_stuff)
+    cfg.model.backbone.update(base_channels=8)
+    cfg.model.neck.update(in_channels=[8, 16, 32, 64])
+    cfg.train_cfg.update(max_iters=1, val_interval=1)
+    cfg.param_scheduler = []
+    cfg.work_dir = str(tmp_path)
+    cfg.experiment_name = f"{name}-{tmp_path.name}"
+    runner = PanopticRunner.from_cfg(cfg)
+    runner.train()
+    assert "val/panoptic/PQ" in runner.message_hub.log_scalars
+    assert all(torch.isfinite(value).all() for value in runner.model.parameters())
+
+
+def _set_classes(settings: Any, num_things: int, num_stuff: int) -> None:
+    for key, value in settings.items():
+        if key in ("bbox_head", "mask_head") and value is not None:
+            value["num_classes"] = num_things
+        if isinstance(value, dict):
+            _set_classes(value, num_things, num_stuff)
+    counts = {"num_things": num_things, "num_stuff": num_stuff}
+    counts |= {f"{key}_classes": count for key, count in counts.items()}
+    settings.update({key: count for key, count in counts.items() if key in settings})
+
+
 def test_one_step_of_training(vistas: Path, tmp_path: Path) -> None:
     cfg = _load("tascnet_r50.py", vistas)
     cfg.model.backbone.update(depth=18, base_channels=8, init_cfg=None)
