@@ -172,9 +172,6 @@ def test_the_middle_of_every_block(size: tuple[int, int], every: int) -> None:
     assert np.array_equal(sample_map(layers, every)[..., 1], -sample_map(label_map, every))
 
 
-# --- with a map
-
-
 def annotated(path: Path, size: tuple[int, int], **extra: Any) -> dict[str, Any]:
     """Write a map of four quarters, of which one is void, for an image."""
     id_map = np.zeros(size, dtype=np.int32)
