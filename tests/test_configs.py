@@ -10,7 +10,7 @@ import pytest
 import torch
 from mmengine.config import Config
 
-from panoptic_core.categories import CITYSCAPES, COCO_PANOPTIC
+from panoptic_core.categories import ADE20K, CITYSCAPES, COCO_PANOPTIC, VISTAS
 from panoptic_core.engine.config import RunOptions, prepare_config
 from panoptic_core.engine.config.loading import load_config
 from panoptic_data.generator.categories import GENERATED_SCENES
@@ -21,7 +21,13 @@ LEAVES = sorted(
     str(path.relative_to(CONFIGS)) for path in CONFIGS.rglob("*.py") if "_base_" not in path.parts
 )
 PARAMETERS = {"coco/upsnet_r50.py": 46.1}  # millions, as the papers print them
-TABLES = {".": GENERATED_SCENES, "cityscapes": CITYSCAPES, "coco": COCO_PANOPTIC}
+TABLES = {
+    ".": GENERATED_SCENES,
+    "ade20k": ADE20K,
+    "cityscapes": CITYSCAPES,
+    "coco": COCO_PANOPTIC,
+    "vistas": VISTAS,
+}
 
 
 @pytest.mark.parametrize("leaf", LEAVES)

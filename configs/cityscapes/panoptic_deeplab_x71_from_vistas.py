@@ -1,8 +1,9 @@
 # torchrun --nproc_per_node=8 tools/train.py configs/cityscapes/panoptic_deeplab_x71_from_vistas.py \
-#     --launcher pytorch --data-root DATA/cityscapes --load-from VISTAS_CHECKPOINT
+#     --launcher pytorch --data-root DATA/cityscapes \
+#     --load-from work_dirs/vistas_panoptic_deeplab_x71/iter_150000.pth
 #
-# As panoptic_deeplab_x71.py, started from a Panoptic-DeepLab trained on Mapillary Vistas; layers that depend
-# on the classes start anew and are listed. The paper: PQ 65.3, AP 38.8, mIoU 82.5 (table 2, "MV").
+# As panoptic_deeplab_x71.py, started from configs/vistas/panoptic_deeplab_x71.py; layers that depend on the
+# classes start anew and are listed. The paper: PQ 65.3, AP 38.8, mIoU 82.5 (table 2, "MV").
 from mmengine.config import read_base
 
 with read_base():

@@ -16,6 +16,7 @@ import numpy as np
 from bench._scenes import street
 from bench._timing import Table, interleaved, peak_memory
 
+import panoptic_data  # noqa: F401 - before mmdet: it makes the operators available
 from panoptic_core.categories import CITYSCAPES
 from panoptic_core.files import PanopticWriter, read_panoptic_json
 

@@ -1,6 +1,11 @@
 """TASCNet: arXiv:1812.01192, sections 3.1-3.3, over mask_rcnn_r50.py. Class counts are set by the leaf."""
 
-from panoptic_heads.common import ConcatSemanticHead, MaskGuidedFusion, SemanticCrossEntropy
+from panoptic_heads.common import (
+    BootstrappedCrossEntropy,
+    ConcatSemanticHead,
+    MaskGuidedFusion,
+    SemanticCrossEntropy,
+)
 from panoptic_heads.tascnet import TASCNet
 
 tascnet = dict(
@@ -36,5 +41,17 @@ tascnet = dict(
     test_cfg=dict(
         # Fusion: the paper's own filter, from the same candidates.
         panoptic=dict(score_thr=0.05, nms=dict(type="nms", iou_threshold=0.3), max_per_img=100),
+    ),
+)
+
+# On Mapillary Vistas: model.update(tascnet), then model["semantic_head"].update(tascnet_vistas_head)
+tascnet_vistas_head = dict(
+    collapse_things=True,  # section 4.2: N + 1, "due to the limitation of GPU memory"
+    loss=dict(
+        type=BootstrappedCrossEntropy,  # appendix: "a weighted, bootstrapped loss"
+        top_k=0.25,  # not printed: what Seamless Scene Segmentation's public code takes on Vistas
+        # Not printed: 29 numbers, all things as one class first; docs/tascnet.md says how to get them
+        class_weight=None,
+        loss_weight=1.0,
     ),
 )

@@ -11,6 +11,7 @@ from mmcv.transforms import Compose, LoadImageFromFile
 from mmdet.datasets.transforms import Resize
 from PIL import Image
 
+from panoptic_core.files import write_panoptic_png
 from panoptic_data.transforms import (
     LoadPanoptic,
     LoadReducedImage,
@@ -76,6 +77,14 @@ def test_a_pixel_is_the_mean_of_its_block(save: Save, size: tuple[int, int]) -> 
         rows, columns = target  # blocks that are not cut
         blocks = whole[: rows * factor, : columns * factor].reshape(rows, factor, columns, factor, 3)
         assert np.abs(blocks.mean(axis=(1, 3)) - results["img"][:rows, :columns]).max() < 3
+
+
+def test_a_jpeg_with_several_pictures(tmp_path: Path) -> None:
+    first, second = (Image.fromarray(np.full((64, 96, 3), shade, dtype=np.uint8)) for shade in (60, 200))
+    first.save(tmp_path / "phone.jpg", format="MPO", save_all=True, append_images=[second])
+    results = LoadReducedImage(fit=(8, 12)).transform({"img_path": str(tmp_path / "phone.jpg")})
+    assert results["reduced_by"] == 8
+    assert np.abs(results["img"].astype(int) - 60).max() <= 1
 
 
 @pytest.mark.parametrize("name", ["a.png", "a.bmp"])
@@ -163,13 +172,8 @@ def test_the_middle_of_every_block(size: tuple[int, int], every: int) -> None:
     assert np.array_equal(sample_map(layers, every)[..., 1], -sample_map(label_map, every))
 
 
-# --- with a map
-
-
 def annotated(path: Path, size: tuple[int, int], **extra: Any) -> dict[str, Any]:
     """Write a map of four quarters, of which one is void, for an image."""
-    from panoptic_core.files import write_panoptic_png
-
     id_map = np.zeros(size, dtype=np.int32)
     middle = size[0] // 2, size[1] // 2
     id_map[: middle[0], : middle[1]] = 3
