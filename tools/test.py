@@ -24,9 +24,6 @@ def main() -> int:
             report=arguments.report,
             worst=arguments.worst,
             extended=arguments.extended,
-            extended=arguments.extended,
-            report=arguments.report,
-            worst=arguments.worst,
         )
     )
 

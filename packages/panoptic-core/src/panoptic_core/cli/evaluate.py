@@ -48,7 +48,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     check_report_options(parser, args)
     progress = None if args.quiet else show_progress(time.monotonic())
     try:
-        sources = report_sources(args)
         for option, path in (("--json", args.json), ("--csv", args.csv)):
             if path and not path.parent.is_dir():
                 msg = f"Expected the folder {path.parent} for {option}, but there is none. Make it first."
@@ -145,7 +144,6 @@ def _parser() -> argparse.ArgumentParser:
         help=f"also {', '.join(MEASURES)}, or those that are named (docs/metrics_extended.md)",
     )
     parser.add_argument("--per-class", action="store_true", help="print a row for each class")
-    add_report_options(parser)
     parser.add_argument(
         "--json", "--results_file", metavar="OUT", type=Path, help="write the result as a JSON file too"
     )

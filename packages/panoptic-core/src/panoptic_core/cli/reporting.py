@@ -9,8 +9,6 @@ from panoptic_core.evaluating import FolderResult
 from panoptic_core.metrics import MEASURES
 from panoptic_core.metrics.pairing import Mode
 from panoptic_core.report import REPORTED, WORST, Sources, find_photos, write_report
-from panoptic_core.metrics.pairing import Mode
-from panoptic_core.report import WORST, Sources, find_photos, write_report
 
 
 def add_report_options(parser: argparse.ArgumentParser) -> None:

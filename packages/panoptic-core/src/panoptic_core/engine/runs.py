@@ -70,9 +70,6 @@ def evaluate(
     report: str | None = None,
     worst: int | None = None,
     extended: Sequence[str] | None = None,
-    extended: Sequence[str] | None = None,
-    report: str | None = None,
-    worst: int | None = None,
 ) -> dict[str, Any]:
     """Evaluate a checkpoint.
 
@@ -93,10 +90,6 @@ def evaluate(
         worst: How many images it shows.
         extended: Measure these things beside PQ, too: names of :data:`panoptic_core.metrics.MEASURES`, or
             none for all of them.
-        extended: Measure these things beside PQ, too: names of :data:`panoptic_core.metrics.MEASURES`, or
-            none for all of them.
-        report: Write an HTML report with tables and the worst images there.
-        worst: How many images it shows.
 
     Returns:
         The values by name.
@@ -119,12 +112,6 @@ def evaluate(
         added.append(report_writer(report, worst, facts, cfg.test_evaluator, extended))
     if extended is not None:
         added.append({"type": "panoptic_core.ExtendedPanopticQuality", "measures": extended or MEASURES})
-    if extended is not None:
-        added.append({"type": "panoptic_core.ExtendedPanopticQuality", "measures": extended or MEASURES})
-    if report is not None:
-        added.append(
-            report_writer(report, worst, str(options.config), str(options.checkpoint), cfg.test_evaluator)
-        )
     if added:
         evaluators = cfg.test_evaluator
         evaluators = list(evaluators) if isinstance(evaluators, list | tuple) else [evaluators]

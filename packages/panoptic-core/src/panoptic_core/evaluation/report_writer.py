@@ -21,7 +21,6 @@ from panoptic_core.metrics import (
     summarize,
     summarize_extended,
 )
-from panoptic_core.metrics import PQCounts, count_segments, sum_counts, summarize
 from panoptic_core.metrics.pairing import Mode
 from panoptic_core.registry import METRICS
 from panoptic_core.report import REPORTED, WORST, ReportContent, describing, write_page

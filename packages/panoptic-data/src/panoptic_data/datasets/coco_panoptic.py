@@ -81,7 +81,6 @@ class CocoPanoptic(PanopticDataset):
         images = FolderIndex(require_folder(self.data_prefix["img"], "the images", ROOT_CURE))
         maps = FolderIndex(require_folder(self.data_prefix["seg"], "the panoptic PNGs", ROOT_CURE))
         instances = self._load_instances()
-        found = [find_image(image["file_name"], images) for image in content.images]
         found = [self.find_image(image["file_name"], images) for image in content.images]
         cure = "Complete the download, or set data_prefix."
         images.require(found, f"the images of {self.ann_file}", cure)
@@ -102,7 +101,7 @@ class CocoPanoptic(PanopticDataset):
 
     def find_image(self, name: str, images: FolderIndex) -> str:
         """Return where an image is: as named, or where cityscapesScripts' names really lead."""
-        return _find_image(name, images)
+        return find_image(name, images)
 
     def _describe(
         self,
