@@ -3,6 +3,7 @@
 import sys
 
 from panoptic_core.engine.arguments import evaluation_parser, run_command, to_options
+from panoptic_core.engine.distributed import end_process
 from panoptic_core.engine.runs import evaluate
 
 
@@ -29,4 +30,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(end_process(main()))

@@ -3,6 +3,7 @@
 import sys
 
 from panoptic_core.engine.arguments import run_command, to_options, train_parser
+from panoptic_core.engine.distributed import end_process
 from panoptic_core.engine.runs import train
 
 
@@ -13,4 +14,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(end_process(main()))

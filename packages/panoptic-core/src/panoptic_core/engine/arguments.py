@@ -10,7 +10,7 @@ from mmengine.config import DictAction
 
 from panoptic_core.engine.config import RunOptions
 from panoptic_core.engine.config.options import AUTO
-from panoptic_core.engine.distributed import LAUNCHERS, end_process
+from panoptic_core.engine.distributed import LAUNCHERS
 from panoptic_core.errors import CommandError
 from panoptic_core.metrics import MEASURES
 from panoptic_core.oracles import ORACLES, parse_oracles
@@ -183,7 +183,7 @@ def to_options(arguments: argparse.Namespace) -> RunOptions:
 
 
 def run_command(command: Callable[[], object]) -> int:
-    """Run a command and return its exit status. A process of a group ends here, with that status.
+    """Run a command and return its exit status.
 
     Returns:
         0; the command's own status if it returns a number; 2 for what the user can cure, which is one message
@@ -193,8 +193,8 @@ def run_command(command: Callable[[], object]) -> int:
         status = command()
     except (CommandError, FileNotFoundError) as error:
         print(f"error: {error}", file=sys.stderr)  # noqa: T201
-        return end_process(2)
-    return end_process(status if isinstance(status, int) else 0)
+        return 2
+    return status if isinstance(status, int) else 0
 
 
 def _oracles(text: str) -> tuple[str, ...]:

@@ -77,7 +77,8 @@ def join_processes(launcher: str) -> None:
     if "MASTER_ADDR" not in os.environ:
         os.environ["MASTER_ADDR"] = _first_host() if launcher == "slurm" else "127.0.0.1"
     distributed.init_process_group("gloo")
-    _gloo_threads.append(os.getpid())
+    if distributed.is_initialized():
+        _gloo_threads.append(os.getpid())
 
 
 def leave_processes() -> None:
@@ -87,7 +88,9 @@ def leave_processes() -> None:
 
 
 def end_process(status: int) -> int:
-    """End this process if it was one of a gloo group; anywhere else only return the status.
+    """End this program if it was one of a gloo group; anywhere else only return the status.
+
+    For the last line of a script alone: nothing after it runs.
 
     gloo's threads outlive the group, since DDP's reducer keeps it. A thread that lets go of its last tensor
     while Python already tears itself down ends the process by SIGABRT ("terminate called without an active
