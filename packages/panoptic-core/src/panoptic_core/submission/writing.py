@@ -15,7 +15,6 @@ from panoptic_core.submission.findings import Report
 from panoptic_core.submission.servers import SERVERS, Server
 
 PathLike = str | os.PathLike[str]
-_LONG_AGO = (1980, 1, 1, 0, 0, 0)  # the same predictions give the same bytes
 
 
 class _RejectedError(Exception):
@@ -135,8 +134,8 @@ def _check_categories(categories: Any, path: Path, server: Server) -> None:
         label = table.labels.get(category_id) if isinstance(category_id, int) else None
         if label is None or is_thing not in (None, table.is_thing[label]):
             msg = (
-                f"{path}: expected the categories of {table.name}, got {str(row)[:120]}, which is none of them. "
-                f"Predict with a model of {table.name}; if only the ids count from 0, say --train-ids."
+                f"{path}: expected the categories of {table.name}, got {str(row)[:120]}, which is none of "
+                f"them. Predict with a model of {table.name}; if only the ids count from 0, say --train-ids."
             )
             raise PanopticFileError(msg)
 
@@ -220,6 +219,6 @@ def _write_zip(path: Path, stem: str, entries: dict[int | str, Entry]) -> None:
 
 
 def _add(archive: zipfile.ZipFile, name: str, data: bytes, compression: int) -> None:
-    entry = zipfile.ZipInfo(name, _LONG_AGO)
+    entry = zipfile.ZipInfo(name)  # of 1980: the same predictions give the same bytes
     entry.compress_type, entry.external_attr = compression, 0o644 << 16
     archive.writestr(entry, data)
