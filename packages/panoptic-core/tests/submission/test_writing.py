@@ -9,7 +9,13 @@ import pytest
 
 from panoptic_core.categories import CITYSCAPES
 from panoptic_core.cli.submit import main
-from panoptic_core.files import PanopticFileError, PanopticWriter, decode_panoptic_png, read_panoptic_png
+from panoptic_core.files import (
+    PanopticFileError,
+    PanopticWriter,
+    decode_panoptic_png,
+    read_panoptic_png,
+    read_segmentation,
+)
 from panoptic_core.submission import SERVERS, check_submission, write_submission
 from panoptic_core.testing import tiny_scene
 
@@ -98,6 +104,7 @@ def test_train_ids_become_ids(tmp_path: Path) -> None:
         for segment in content["annotations"][0]["segments_info"]:
             # The official train ids: road 0, building 2, sky 10, person 11, car 13.
             segment["category_id"] = {7: 0, 11: 2, 23: 10, 24: 11, 26: 13}[segment["category_id"]]
+        del content["categories"]
         path.write_text(json.dumps(content))
     out = tmp_path / "c.zip"
     refused = write_submission("cityscapes", [root], out)
@@ -125,6 +132,34 @@ def test_an_old_zip_stays_when_a_new_one_is_refused(coco: Made) -> None:
     assert not [path for path in coco.root.iterdir() if path.name.startswith(".")]
 
 
+def test_classes_of_another_set_are_refused(coco: Made) -> None:
+    with pytest.raises(PanopticFileError, match=r"the categories of Mapillary Vistas.*, got .*'car'"):
+        write_submission("vistas", [coco.root / "pred.json"], coco.root / "a.zip")
+    content = json.loads((coco.root / "pred.json").read_text())
+    content["categories"] = [{"id": 1, "name": "person"}, {"id": 92, "name": "banner", "isthing": 1}]
+    (coco.root / "pred.json").write_text(json.dumps(content))
+    with pytest.raises(PanopticFileError, match=r"got .*'banner', 'isthing': 1.*none of them"):
+        write_submission("coco", [coco.root / "pred.json"], coco.zip)
+
+
+def test_real_cityscapes(
+    annotations: Callable[[str, str], tuple[Path, Path]], data_root: Path, tmp_path: Path
+) -> None:
+    """Real maps without their crowds pass, with the images' own folder as the list."""
+    source, folder = annotations("cityscapes_mini", "val")
+    table, content = CITYSCAPES, json.loads(source.read_text())
+    with PanopticWriter(tmp_path / "pred.json", table=table) as writer:
+        for row in content["annotations"]:
+            seg = read_segmentation(folder / row["file_name"], row["segments_info"], table)
+            writer.add(row["image_id"], row["file_name"], seg.select(~seg.iscrowd))
+    images = data_root / "cityscapes_mini" / "leftImg8bit" / "val"
+    report = write_submission(
+        "cityscapes", [tmp_path / "pred.json"], tmp_path / "v.zip", split="val", images=images
+    )
+    assert not report.findings, report.to_text()
+    assert report.num_images == len(content["annotations"]) > 0
+
+
 def test_ground_truth_is_refused(tmp_path: Path) -> None:
     scene = tiny_scene(1024, 2048)  # it has a crowd
     with PanopticWriter(tmp_path / "gt.json", table=scene.table) as writer:
@@ -144,11 +179,18 @@ def test_refusals(coco: Made) -> None:
     with pytest.raises(PanopticFileError, match=r"image 139 in .*pred\.json and in .*pred\.json"):
         write_submission("coco", [pred, pred], coco.zip)
     with pytest.raises(PanopticFileError, match=r"an image id of cityscapes .*, got 139 with file"):
-        write_submission("cityscapes", [pred], coco.root / "a.zip")
+        write_submission("cityscapes", [_without_categories(pred)], coco.root / "a.zip")
     with pytest.raises(FileNotFoundError, match=r"panoptic PNG .*000000000139\.png of image 139"):
         write_submission("coco", [pred], coco.zip, folder=coco.root)
     with pytest.raises(PanopticFileError, match=r"a list `annotations`"):
         write_submission("coco", [coco.images], coco.zip)
+
+
+def _without_categories(path: Path) -> Path:
+    content = json.loads(path.read_text())
+    del content["categories"]
+    path.write_text(json.dumps(content))
+    return path
 
 
 def test_the_command(coco: Made, capsys: pytest.CaptureFixture[str]) -> None:

@@ -47,9 +47,10 @@ def test_writes_the_first_images(tmp_path: Path) -> None:
         "residuals/test/000_street.png",
     ]
     picture = mmcv.imread(str(tmp_path / written[0]), channel_order="rgb")
-    assert picture.shape == (4, 12, 3)
-    assert (picture[:, :6] == 7).all()
-    assert (picture[:, 6:] == [0, 0, 255]).all()
+    assert picture.shape[0] > 4  # a legend is below
+    assert picture.shape[1] == 12
+    assert (picture[:4, :6] == 7).all()
+    assert (picture[:4, 6:] == [0, 0, 255]).all()
 
 
 def test_refuses_a_model_without_residuals(tmp_path: Path) -> None:

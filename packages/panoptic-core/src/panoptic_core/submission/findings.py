@@ -87,7 +87,8 @@ RULES: Mapping[str, Rule] = {
     "train-ids": Rule(
         "error",
         "The server wants the data set's ids; where numbers happen to exist in both, classes are mixed up.",
-        "Map them to the data set's ids (`panoptic-submit … --train-ids` does).",
+        "If they are this set's classes, map them to its ids (`panoptic-submit … --train-ids` does); "
+        "else predict with a model of this set.",
     ),
     "png-missing": Rule("error", _STOPS, "Add the PNG, or correct file_name."),
     "png-unreadable": Rule("error", _STOPS, "Write ids by `panoptic_core.files.write_panoptic_png`."),

@@ -15,7 +15,6 @@ from panoptic_core.submission.findings import Report
 from panoptic_core.submission.servers import SERVERS, Server
 
 PathLike = str | os.PathLike[str]
-_LONG_AGO = (1980, 1, 1, 0, 0, 0)  # the same predictions give the same bytes
 
 
 class _RejectedError(Exception):
@@ -61,7 +60,7 @@ def write_submission(
         FileNotFoundError: If a file is missing.
         ValueError: If there is no such server, **or** `out` has not the server's name.
         PanopticFileError: If a prediction cannot be used at all: no image id, an image twice, a train id
-            without class; the message names file and cure.
+            without class, classes of another set; the message names file and cure.
     """
     if server not in SERVERS:
         msg = f"Expected `server` to be one of {', '.join(SERVERS)}, got {server!r}."
@@ -109,6 +108,8 @@ def _collect(
                 f"Expected {path} to be a COCO-panoptic JSON with a list `annotations`. Name the right file."
             )
             raise PanopticFileError(msg)
+        if not train_ids:
+            _check_categories(content.get("categories"), path, server)
         place = Path(folder) if folder is not None else path.with_suffix("")
         if folder is None and not place.is_dir():
             place = path.parent
@@ -122,6 +123,21 @@ def _collect(
                 raise PanopticFileError(msg)
             entries[image_id], origins[image_id] = (entry, place / png), path
     return dict(sorted(entries.items(), key=lambda item: (str(type(item[0])), item[0])))
+
+
+def _check_categories(categories: Any, path: Path, server: Server) -> None:
+    """Raise if the predictions bring classes along that are not the server's: they are of another set."""
+    table = server.table
+    for row in categories if isinstance(categories, list) else []:
+        values = row if isinstance(row, dict) else {}
+        category_id, is_thing = values.get("id"), values.get("isthing")
+        label = table.labels.get(category_id) if isinstance(category_id, int) else None
+        if label is None or is_thing not in (None, table.is_thing[label]):
+            msg = (
+                f"{path}: expected the categories of {table.name}, got {str(row)[:120]}, which is none of "
+                f"them. Predict with a model of {table.name}; if only the ids count from 0, say --train-ids."
+            )
+            raise PanopticFileError(msg)
 
 
 def _json_files(predictions: Sequence[PathLike]) -> Iterator[Path]:
@@ -203,6 +219,6 @@ def _write_zip(path: Path, stem: str, entries: dict[int | str, Entry]) -> None:
 
 
 def _add(archive: zipfile.ZipFile, name: str, data: bytes, compression: int) -> None:
-    entry = zipfile.ZipInfo(name, _LONG_AGO)
+    entry = zipfile.ZipInfo(name)  # of 1980: the same predictions give the same bytes
     entry.compress_type, entry.external_attr = compression, 0o644 << 16
     archive.writestr(entry, data)

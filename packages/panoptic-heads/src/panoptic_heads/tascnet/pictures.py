@@ -9,8 +9,15 @@ from mmengine.model import is_model_wrapper
 
 from panoptic_core.categories import CategoryTable
 from panoptic_core.engine.hooks import PicturesHook
+from panoptic_core.visualization import legend
 from panoptic_heads.registry import HOOKS
 from panoptic_heads.tascnet.residual import residual_picture
+
+_MEANINGS = (
+    ("both see a thing, or none does", (255, 255, 255)),
+    ("detections alone", (255, 0, 0)),
+    ("semantics alone", (0, 0, 255)),
+)
 
 
 @HOOKS.register_module()
@@ -39,4 +46,6 @@ class ResidualPicturesHook(PicturesHook):
         """Write the picture of one predicted sample."""
         image = mmcv.imread(sample.img_path, channel_order="rgb")
         picture = np.concatenate([image, residual_picture(sample.pred_residual.residual[0])], axis=1)
+        strip = legend(table, (), picture.shape[1], extra=_MEANINGS)
+        picture = np.concatenate([picture, strip], axis=0)
         mmcv.imwrite(mmcv.rgb2bgr(picture), str(path))
