@@ -20,6 +20,7 @@ from panoptic_core.cli.fuse import main as fuse
 from panoptic_core.engine.config.loading import load_config
 from panoptic_core.engine.runner import PanopticRunner
 from panoptic_core.files import read_panoptic_json, write_panoptic_png
+from panoptic_core.inference import load_model, predict
 from panoptic_heads.registry import MODELS
 
 ROOT = Path(__file__).parents[1]
@@ -242,3 +243,13 @@ def test_one_step_of_training(vistas: Path, tmp_path: Path) -> None:
     scalars = runner.message_hub.log_scalars
     assert "val/panoptic/PQ" in scalars
     assert "val/semantic/mIoU" not in scalars  # section 4.2: "a full ontology mIoU is not available"
+    # What was trained predicts a photograph by the test pipeline, from its file and from memory.
+    cfg.dump(tmp_path / "tiny.py")
+    meta = {"dataset_meta": VISTAS.to_metainfo()}
+    torch.save({"state_dict": runner.model.state_dict(), "meta": meta}, tmp_path / "tiny.pth")
+    model = load_model(tmp_path / "tiny.py", tmp_path / "tiny.pth", "cpu")
+    path = vistas / "validation/images/a.jpg"
+    from_file, from_memory = predict(model, path), predict(model, np.asarray(Image.open(path)))
+    for one in (from_file, from_memory):
+        assert one.segmentation.shape == one.sample.ori_shape == SIZE
+        assert max(one.sample.img_shape) == 85

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -11,7 +12,13 @@ from mmdet.datasets.transforms import RandomCrop, RandomFlip, Resize
 
 from panoptic_core.metrics import count_segments, summarize
 from panoptic_data.datasets import Cityscapes, CocoPanoptic, PanopticDataset
-from panoptic_data.transforms import LoadPanoptic, PackPanopticInputs, PadPanoptic
+from panoptic_data.transforms import (
+    LoadPanoptic,
+    LoadReducedImage,
+    PackPanopticInputs,
+    PadPanoptic,
+    ResizeToTarget,
+)
 
 pytestmark = pytest.mark.realdata
 
@@ -120,3 +127,35 @@ def test_training_samples_hold_together(real_data: Path, name: str) -> None:
             sample.gt_instances.masks.masks, sample.gt_instances.segment_ids.tolist(), strict=True
         ):
             assert np.array_equal(mask.astype(bool), sample.gt_panoptic.mask(segment_id).numpy())
+
+
+def test_photographs_at_a_reduced_size(real_data: Path) -> None:
+    reduced = [{"type": LoadReducedImage, "fit": (150, 150)}]
+    steps = [*reduced, {"type": LoadPanoptic, "at_image_size": True}]
+    rest = [{"type": ResizeToTarget}, {"type": PackPanopticInputs}]
+    dataset = make(real_data, "coco train", [*steps, *rest])
+    for i in range(len(dataset)):
+        info = dataset.get_data_info(i)
+        whole = cv2.imread(info["img_path"])
+        small = LoadReducedImage(fit=(150, 150)).transform(dict(info))
+        assert small["reduced_by"] in (2, 4)
+        assert small["ori_shape"] == whole.shape[:2]
+        assert _mean_distance(whole, small["img"], small["reduced_by"]) < 0.6  # of 255
+        packed = dataset[i]
+        sample = packed["data_samples"]
+        assert max(packed["inputs"].shape[1:]) == 150
+        assert sample.gt_panoptic.shape == tuple(packed["inputs"].shape[1:])
+        # No class of more than a hundredth of the image is lost or grows by much.
+        full = make(real_data, "coco train", [*LOAD, {"type": PackPanopticInputs}], indices=[i])[0]
+        labels = full["data_samples"].gt_sem_seg.sem_seg.flatten().bincount(minlength=256)
+        fewer = sample.gt_sem_seg.sem_seg.flatten().bincount(minlength=256)
+        shares, kept = labels / labels.sum(), fewer / fewer.sum()
+        assert (shares - kept).abs().max() < 0.01
+
+
+def _mean_distance(whole: np.ndarray, small: np.ndarray, factor: int) -> float:
+    """Return how far pixels are from the means of their blocks, on average; cut blocks are left out."""
+    rows, columns = whole.shape[0] // factor, whole.shape[1] // factor
+    inner = whole[: rows * factor, : columns * factor].astype(float)
+    means = inner.reshape(rows, factor, columns, factor, 3).mean(axis=(1, 3))
+    return float(np.abs(means - small[:rows, :columns]).mean())

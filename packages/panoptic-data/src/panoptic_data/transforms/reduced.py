@@ -37,9 +37,9 @@ class LoadReducedImage(BaseTransform):
 
     A JPEG is decoded at 1/8, 1/4 or 1/2 of its size, the smallest of them that is not below the drawn size at
     either side, so it is only ever made smaller afterwards; else, and in any other format, it is decoded
-    whole. The result is ``(ceil(H / d), ceil(W / d))`` pixels; each is about the mean of ``d x d`` of the
-    file's, which is the better filter for shrinking. Values therefore differ a little from those of decoding
-    all and resizing.
+    whole. The result is ``(ceil(H / d), ceil(W / d))`` pixels; each is the mean of ``d x d`` of the file's,
+    which is a better filter for shrinking than MMCV's Resize has: values differ from it. A last block that
+    the image's border cuts counts as a whole pixel, so the image is stretched by less than that.
 
     After it come :class:`ResizeToTarget`, or
     :class:`~panoptic_data.transforms.RandomScaledCrop` with ``scale_range=None``. In a training pipeline
