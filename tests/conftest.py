@@ -67,7 +67,7 @@ def train_on_two_ranks(tmp_path: Path) -> Callable[..., None]:
             timeout=120,
             check=False,
             cwd=tmp_path,
-            env={**os.environ, "OMP_NUM_THREADS": "1"},
+            env={**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""},
         )
         assert done.returncode == 0, done.stderr[-3000:]
         assert done.stdout.count("is done") == 2

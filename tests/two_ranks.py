@@ -6,12 +6,14 @@ process has a void image: its losses are finite, its weights stay those of the f
 """
 
 import argparse
+import sys
 
 import torch
 import torch.distributed as dist
 from mmengine.config import DictAction
 
 from panoptic_core.engine.config.loading import load_config
+from panoptic_core.engine.distributed import end_process, join_processes, leave_processes
 
 SIZE = (64, 96)
 STUFF, PERSON, BACKPACK = 8, 0, 6  # labels of the generated scenes
@@ -68,7 +70,7 @@ def main() -> None:
     cfg.merge_from_dict(args.cfg_options)
     from mmengine.registry import MODELS
 
-    dist.init_process_group("gloo")
+    join_processes("pytorch")
     rank = dist.get_rank()
     torch.manual_seed(0)
     model = torch.nn.parallel.DistributedDataParallel(MODELS.build(cfg.model).train())
@@ -90,7 +92,9 @@ def main() -> None:
         dist.broadcast(of_first, 0)
         assert weights == of_first, (step, weights, of_first)
     print(f"rank {rank} is done")
+    leave_processes()
 
 
 if __name__ == "__main__":
     main()
+    sys.exit(end_process(0))

@@ -19,3 +19,4 @@ param_scheduler = [
     dict(type=LinearLR, start_factor=0.01, by_epoch=False, begin=0, end=30),
     dict(type=CosineAnnealingLR, by_epoch=False, begin=30, end=max_iters, eta_min=0.0),
 ]
+auto_scale_lr = dict(enable=False, base_batch_size=2)  # the generated scenes' batch

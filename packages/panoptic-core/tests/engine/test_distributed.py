@@ -14,6 +14,7 @@ SCRIPT = """
 import os, sys, torch
 from torch import distributed
 from panoptic_core.engine.distributed import AnyDeviceDistributedDataParallel, join_processes, leave_processes
+from panoptic_core.engine.distributed import end_process
 launcher = sys.argv[1]
 join_processes(launcher)
 torch.manual_seed(distributed.get_rank())  # other weights in each process: DDP sends rank 0's to all
@@ -23,6 +24,7 @@ model(x).sum().backward()
 # The gradient is x, and DDP takes the mean of the ranks': (1 + 2) / 2.
 assert torch.equal(model.module.weight.grad, torch.full((1, 2), 1.5)), model.module.weight.grad
 leave_processes()
+sys.exit(end_process(0))
 """
 
 
@@ -48,6 +50,41 @@ def test_two_processes_on_the_cpu() -> None:
     for process in processes:
         _, errors = process.communicate(timeout=120)
         assert process.returncode == 0, errors
+
+
+LATE = """
+import atexit, os, sys
+from panoptic_core.engine.distributed import end_process, join_processes, leave_processes
+
+class AbortsAtTeardown:  # as a thread of gloo does that holds a tensor then
+    def __del__(self): os.abort()
+
+late = AbortsAtTeardown()
+atexit.register(print, "handlers ran")
+if sys.argv[1] == "group":
+    join_processes("pytorch")
+    leave_processes()
+print("done")  # into a pipe: only a flush brings it out
+sys.exit(end_process(3))
+"""
+
+
+@pytest.mark.parametrize(("group", "status"), [("group", 3), ("alone", -6)])
+def test_a_process_of_a_group_ends_without_teardown(group: str, status: int) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    here = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "CUDA_VISIBLE_DEVICES": ""}
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", LATE, group],
+        env={**os.environ, **here, "WORLD_SIZE": "1", "RANK": "0", "LOCAL_RANK": "0"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == status, done.stderr
+    assert done.stdout.split("\n")[:2] == ["done", "handlers ran"]
 
 
 @pytest.mark.parametrize(

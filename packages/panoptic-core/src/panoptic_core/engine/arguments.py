@@ -10,7 +10,7 @@ from mmengine.config import DictAction
 
 from panoptic_core.engine.config import RunOptions
 from panoptic_core.engine.config.options import AUTO
-from panoptic_core.engine.distributed import LAUNCHERS
+from panoptic_core.engine.distributed import LAUNCHERS, end_process
 from panoptic_core.errors import CommandError
 from panoptic_core.metrics import MEASURES
 from panoptic_core.oracles import ORACLES, parse_oracles
@@ -32,6 +32,11 @@ def train_parser() -> argparse.ArgumentParser:
         "--auto-scale-lr",
         action="store_true",
         help="scale the learning rate linearly to the batch size, from the config's base_batch_size",
+    )
+    parser.add_argument(
+        "--auto-scale-schedule",
+        action="store_true",
+        help="scale all numbers of iterations, so that this run sees as many images as the config means",
     )
     parser.add_argument("--seed", type=int, help="random seed (default: the config's)")
     return parser
@@ -169,7 +174,7 @@ def to_options(arguments: argparse.Namespace) -> RunOptions:
 
 
 def run_command(command: Callable[[], object]) -> int:
-    """Run a command and return its exit status.
+    """Run a command and return its exit status. A process of a group ends here, with that status.
 
     Returns:
         0; the command's own status if it returns a number; 2 for what the user can cure, which is one message
@@ -179,8 +184,8 @@ def run_command(command: Callable[[], object]) -> int:
         status = command()
     except (CommandError, FileNotFoundError) as error:
         print(f"error: {error}", file=sys.stderr)  # noqa: T201
-        return 2
-    return status if isinstance(status, int) else 0
+        return end_process(2)
+    return end_process(status if isinstance(status, int) else 0)
 
 
 def _oracles(text: str) -> tuple[str, ...]:

@@ -6,8 +6,11 @@ the CPU. A group that exists already is left alone by it, so ours is made first.
 
 from __future__ import annotations
 
+import atexit
+import logging
 import os
 import subprocess
+import sys
 from typing import Any
 
 import torch
@@ -18,6 +21,7 @@ from panoptic_core.registry import MODEL_WRAPPERS
 
 LAUNCHERS = ("none", "pytorch", "slurm", "mpi")
 _DEFAULT_PORT = "29500"  # torch.distributed's own
+_gloo_threads: list[int] = []  # processes that started some: this one, or the one that it was forked from
 # What each launcher calls rank, number of processes, rank on this machine.
 _VARIABLES = {
     "pytorch": ("RANK", "WORLD_SIZE", "LOCAL_RANK"),
@@ -73,12 +77,36 @@ def join_processes(launcher: str) -> None:
     if "MASTER_ADDR" not in os.environ:
         os.environ["MASTER_ADDR"] = _first_host() if launcher == "slurm" else "127.0.0.1"
     distributed.init_process_group("gloo")
+    _gloo_threads.append(os.getpid())
 
 
 def leave_processes() -> None:
     """Close the process group, so that a program ends without a warning."""
     if distributed.is_available() and distributed.is_initialized():
         distributed.destroy_process_group()
+
+
+def end_process(status: int) -> int:
+    """End this process if it was one of a gloo group; anywhere else only return the status.
+
+    gloo's threads outlive the group, since DDP's reducer keeps it. A thread that lets go of its last tensor
+    while Python already tears itself down ends the process by SIGABRT ("terminate called without an active
+    exception"; https://github.com/pytorch/pytorch/pull/179291), and a run that has succeeded counts as
+    failed. So everything that Python does at the end is done here, but not its teardown.
+
+    Args:
+        status: The exit status.
+
+    Returns:
+        The status, for ``sys.exit``.
+    """
+    if os.getpid() not in _gloo_threads:
+        return status
+    atexit._run_exitfuncs()
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
 
 
 def _first_host() -> str:

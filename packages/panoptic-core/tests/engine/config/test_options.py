@@ -7,7 +7,6 @@ from mmengine.config import Config
 
 from panoptic_core.engine import ConfigError, RunOptions, load_config, prepare_config
 from panoptic_core.engine.config.data import set_data_root
-from panoptic_core.engine.config.learning_rate import scale_learning_rate
 
 Changed = Callable[..., Config]
 
@@ -152,15 +151,6 @@ def test_seed_amp_and_launcher(config_file: Path, monkeypatch: pytest.MonkeyPatc
     assert not cfg.model_wrapper_cfg.find_unused_parameters
     assert notes == []  # 2 images in each of 4 processes are the 8 of the config
     assert os.environ["WORLD_SIZE"] == "4"
-
-
-def test_the_linear_scaling_rule(changed: Changed) -> None:
-    cfg = changed(auto_scale_lr={"base_batch_size": 8, "enable": True})
-    # 2 images x 4 processes x 3 accumulated steps = 24 = 3 x 8: three times the learning rate.
-    cfg.optim_wrapper.accumulative_counts = 3
-    assert "this run has 24. It is scaled to 0.06." in scale_learning_rate(cfg, 4)
-    assert cfg.optim_wrapper.optimizer.lr == pytest.approx(0.06)
-    assert not cfg.auto_scale_lr.enable  # MMEngine must not scale again
 
 
 def test_no_check(config_file: Path) -> None:

@@ -19,9 +19,9 @@ from torch.nn import functional as F  # noqa: N812
 
 from panoptic_core.complexity import forward_two_stage
 from panoptic_core.oracles import OracleError
-from panoptic_fusion import BoxMasks, RawOutputs
+from panoptic_heads.common.network_output import network_output
 from panoptic_heads.common.prediction import PanopticPrediction, height_and_width
-from panoptic_heads.common.resize import Sizes, resize_logits, resize_winner
+from panoptic_heads.common.resize import Sizes
 from panoptic_heads.common.structures import NetworkOutput, RoITrainingContext, TrainingState
 from panoptic_heads.common.true_boxes import predict_in_true_boxes
 from panoptic_heads.common.tta import predict_views
@@ -242,33 +242,18 @@ class PanopticTwoStageDetector(PanopticPrediction, TwoStageDetector):
         sem_logits: Tensor,
         sizes: Sizes,
     ) -> NetworkOutput:
-        """Bring one image's outputs to the resolution of the result."""
-        image_size, size = height_and_width(meta["img_shape"]), sizes.output
-        factors = (size[1] / image_size[1], size[0] / image_size[0])
-        head = self.semantic_head
-        raw = RawOutputs(
-            size=size,
-            num_things=head.num_things_classes,
-            num_classes=head.num_things_classes + head.num_stuff_classes,
-            masks=_box_masks(for_fusion, factors),
-            labels=for_fusion.labels,
-            scores=for_fusion.scores,
+        """Bring one image's outputs to the resolution of the result, with the maps that the fusion reads."""
+        fusion = self.panoptic_fusion_head
+        return network_output(
+            self.semantic_head,
+            height_and_width(meta["img_shape"]),
+            for_ap,
+            for_fusion,
+            sem_logits,
+            sizes,
+            keep_logits=self.keep_sem_logits or fusion.needs_sem_logits,
+            stuff_everywhere=getattr(fusion, "stuff_everywhere", False),
         )
-        if self.keep_sem_logits or self.panoptic_fusion_head.needs_sem_logits:
-            raw.sem_logits = resize_logits(sem_logits.float(), sizes)
-            winner = raw.sem_logits.argmax(dim=0)
-        else:
-            winner = resize_winner(sem_logits.float(), sizes)
-        raw.sem_seg = head.channel_labels().to(winner.device)[winner]
-        every_class = None
-        if getattr(self.panoptic_fusion_head, "stuff_everywhere", False):
-            every_class = raw.sem_seg
-            raw.sem_seg = raw.num_things + resize_winner(sem_logits[head.num_thing_channels :].float(), sizes)
-        masks = _box_masks(for_ap, factors)
-        instances = InstanceData(bboxes=masks.boxes, scores=for_ap.scores, labels=for_ap.labels)
-        if masks.has_masks:
-            instances.masks = masks
-        return NetworkOutput(raw, instances, every_class)
 
     # --- the network alone
 
@@ -312,10 +297,3 @@ def _class_agnostic(sample: DetDataSample) -> DetDataSample:
     if "ignored_instances" in sample:
         lean.ignored_instances = InstanceData(bboxes=sample.ignored_instances.bboxes)
     return lean
-
-
-def _box_masks(detections: InstanceData, factors: tuple[float, float]) -> BoxMasks:
-    """Return masks, or boxes alone, in pixels of the result."""
-    if "mask_logits" not in detections:
-        return BoxMasks.from_boxes(detections.bboxes).rescale(*factors)
-    return BoxMasks.from_logits(detections.mask_logits, detections.bboxes).rescale(*factors)

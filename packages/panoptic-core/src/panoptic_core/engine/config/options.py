@@ -11,11 +11,11 @@ from mmengine.hooks import CheckpointHook
 from mmengine.runner import LogProcessor
 
 from panoptic_core.engine.checkpoint import as_checkpoint
+from panoptic_core.engine.config.batch_size import scale_learning_rate, scale_schedule
 from panoptic_core.engine.config.check import check_config
 from panoptic_core.engine.config.components import resolve
 from panoptic_core.engine.config.data import set_data_root
 from panoptic_core.engine.config.errors import ConfigError
-from panoptic_core.engine.config.learning_rate import scale_learning_rate
 from panoptic_core.engine.config.loading import load_config
 from panoptic_core.engine.config.overrides import apply_overrides
 from panoptic_core.engine.config.walk import registries
@@ -40,6 +40,7 @@ class RunOptions:
         launcher: ``"none"``, ``"pytorch"``, ``"slurm"`` or ``"mpi"``.
         cfg_options: Entries to override, by dotted paths.
         auto_scale_lr: Scale the learning rate to the batch size.
+        auto_scale_schedule: Scale all numbers of iterations, so that as many images are seen.
         seed: Random seed; by default the config's.
         check: Look for mistakes before anything is built.
         tta: Test with the config's block ``tta``: it becomes the model's argument of that name.
@@ -57,6 +58,7 @@ class RunOptions:
     launcher: str = "none"
     cfg_options: dict[str, Any] = field(default_factory=dict)
     auto_scale_lr: bool = False
+    auto_scale_schedule: bool = False
     seed: int | None = None
     check: bool = True
     tta: bool = False
@@ -103,8 +105,19 @@ def prepare_config(options: RunOptions, task: str = "train") -> tuple[Config, li
     elif problems:
         raise ConfigError(str(options.config), problems)
     _set_house_defaults(cfg)
-    notes = [scale_learning_rate(cfg, world_size(options.launcher))] if task == "train" else []
-    return cfg, [note for note in notes if note]
+    return cfg, _scale_to_batch(cfg, options) if task == "train" else []
+
+
+def _scale_to_batch(cfg: Config, options: RunOptions) -> list[str]:
+    """Scale to the batch of this run what the options say, and say what was done."""
+    processes = world_size(options.launcher)
+    notes = [scale_learning_rate(cfg, processes)]
+    if options.auto_scale_schedule:
+        try:
+            notes.append(scale_schedule(cfg, processes))
+        except ValueError as error:
+            raise ConfigError(str(options.config), [str(error)]) from error
+    return [note for note in notes if note]
 
 
 def _only_test(cfg: Config) -> None:
