@@ -55,7 +55,7 @@ def match_segments(
 
 
 class MatchedPlaces(NamedTuple):
-    """The outcome of a matching, as places in the columns of :class:`~panoptic_core.metrics.SegmentPairs`.
+    """The outcome of a matching, as places in :class:`~panoptic_core.metrics.pairing.SegmentPairs`.
 
     The ``M`` matched pairs: ``target``, ``pred`` and ``iou``; ``missed`` (FN) and ``wrong`` (FP).
     """
