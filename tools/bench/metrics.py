@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from bench import measures
 from bench._scenes import prediction_of, street
 from bench._timing import Table, interleaved
 from PIL import Image
@@ -35,6 +36,7 @@ def run(args: argparse.Namespace) -> None:
     for work, salt, bar in (("PQ core, 1024x2048", 0.0, 8.0), ("PQ core, 1 % salt noise", 0.01, 4.0)):
         _core_row(table, work, salt, bar, repeats)
     _core_row(table, "PQ core, every pixel noise", 1.0, None, max(3, repeats // 5))
+    measures.add_rows(table, max(5, repeats // 3))
     _file_rows(table, max(5, repeats // 3))
     _iou_row(table, max(5, repeats // 3))
     _gpu_row(table, repeats)
@@ -115,6 +117,7 @@ def _file_rows(table: Table, repeats: int) -> None:
             1.3,
             note,
         )
+        measures.file_row(table, paths["gt"], paths["pred"], images, repeats)
         official = _official(paths["gt"], paths["pred"])
         if official is None:
             table.skip("PQ of files, panopticapi's loop", "cityscapesscripts is not installed")

@@ -45,6 +45,32 @@ def test_by_hand() -> None:
     assert stuff.sq == pytest.approx(100 * 198 / 282)
 
 
+def test_void_is_taken_off_boundaries_by_hand() -> None:
+    # The thing is 20 x 10 beside void, the prediction goes on into the void: the masks' IoU is 1. The true
+    # ring has 2 * 20 + 2 * 8 = 56 pixels. The prediction's ring of 20 x 20 has 76, of them on void 2 * 10 in
+    # the top and bottom rows and 18 in the last column; the other 38 are on the true ring: 38 of 56.
+    truth, pred = np.full((40, 40), 2, dtype=np.int32), np.full((40, 40), 2, dtype=np.int32)
+    truth[:, 20:] = 0
+    truth[10:30, 10:20] = 1
+    pred[10:30, 10:30] = 1
+    counts = count_extended(square(pred), square(truth), [True, False], measures=["boundary"])
+    result = summarize_extended(counts, [True, False]).boundary
+    assert result is not None
+    assert result.things.sq == pytest.approx(100 * 38 / 56)
+
+
+def test_the_masks_may_be_the_lesser_by_hand() -> None:
+    # A square of 50 x 50 with a hole of 34 x 34 in the prediction. Masks: 2500 - 1156 = 1344 of 2500. The
+    # boundaries share the square's ring, 4 * 49 = 196; the hole's has 36 * 36 - 1156 = 140: 196 of 336, more.
+    truth, pred = np.full((52, 52), 2, dtype=np.int32), np.full((52, 52), 2, dtype=np.int32)
+    truth[1:51, 1:51] = pred[1:51, 1:51] = 1
+    pred[9:43, 9:43] = 2
+    counts = count_extended(square(pred), square(truth), [True, False], measures=["boundary"])
+    result = summarize_extended(counts, [True, False]).boundary
+    assert result is not None
+    assert result.things.sq == pytest.approx(100 * 1344 / 2500)
+
+
 def literal_inside(ids: np.ndarray, width: int) -> np.ndarray:
     """Erode each segment's mask `width` times by 3 x 3, nothing outside of the image."""
     result = np.zeros(ids.shape, dtype=bool)

@@ -1,5 +1,7 @@
-"""Metrics as pure functions: panoptic quality, mean IoU, COCO's average precision. Values are in percent."""
+"""Metrics as pure functions: panoptic quality and what is beside it, mean IoU, average precision; percent."""
 
+from panoptic_core.metrics._errors import FALSES, MISSES
+from panoptic_core.metrics._sizes import SIZES
 from panoptic_core.metrics.average_precision import APResult, Detections, GroundTruth, coco_ap
 from panoptic_core.metrics.confusion import IoUResult, confusion_matrix, mean_iou
 from panoptic_core.metrics.extended import (
@@ -32,7 +34,10 @@ from panoptic_core.metrics.stuff_quality import (
 from panoptic_core.metrics.thing_stuff import ThingStuffConfusion, thing_stuff_confusion
 
 __all__ = [
+    "FALSES",
     "MEASURES",
+    "MISSES",
+    "SIZES",
     "APResult",
     "ClassMeans",
     "CountsSum",

@@ -18,7 +18,7 @@ A miss t:
   - missed: the rest (TIDE's missed error)
 A false prediction p:
   - wrong_class: a true segment of another class has an IoU with p above 0.5
-  - split: p lies in a true segment of its class that has its match or is split: a piece, or a second find
+  - split: p lies in a split segment of its class: it is a piece, or a second find beside the match
   - merged: p merges
   - badly_outlined: a true segment of p's class has an IoU with p of at least 0.1
   - invented: the rest (TIDE's background error)
@@ -67,8 +67,6 @@ def count_errors(pairs: SegmentPairs, found: MatchedPlaces, num_classes: int) ->
     merges = np.bincount(p, weights=same & covers, minlength=len(p_area)) >= 2
     other, near = ~same & (iou > 0.5), same & (iou >= _NEAR)
     empty = 2 * np.bincount(on_void[1], weights=on_void[0], minlength=len(t_area)) > t_area
-    has_match = np.zeros(len(t_area), dtype=bool)
-    has_match[found.target] = True
 
     misses = {
         "wrong_class": of_truth(other),
@@ -79,7 +77,7 @@ def count_errors(pairs: SegmentPairs, found: MatchedPlaces, num_classes: int) ->
     }
     falses = {
         "wrong_class": of_pred(other),
-        "split": of_pred(piece & (has_match | split)[t]),
+        "split": of_pred(piece & split[t]),
         "merged": merges,
         "badly_outlined": of_pred(near),
     }

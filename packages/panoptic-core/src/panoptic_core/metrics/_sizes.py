@@ -15,6 +15,7 @@ from panoptic_core.metrics.matching import MatchedPlaces, count_matches
 from panoptic_core.metrics.pairing import SegmentPairs
 
 SIZES = ("small", "medium", "large")
+"""The names of the sizes."""
 LIMITS = (32**2, 96**2)
 
 
