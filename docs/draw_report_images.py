@@ -52,21 +52,21 @@ def take_pictures(report: Path) -> None:
         browser.set_window_size(WIDTH, 1100)
         browser.get(report.as_uri())
         browser.execute_script("document.documentElement.style.scrollBehavior = 'auto'")
-        save(browser.get_screenshot_as_png(), "report_top.png", 64)
+        save(browser.get_screenshot_as_png(), "report_top.png")
         for section, name in (("errors", "report_errors.png"), ("images", "report_images.png")):
             browser.execute_script(f"document.getElementById('{section}').scrollIntoView()")
-            save(browser.get_screenshot_as_png(), name, 128 if section == "images" else 48)
+            save(browser.get_screenshot_as_png(), name)
         browser.execute_script("document.getElementById('theme').click()")
         browser.execute_script("document.querySelectorAll('button.panel')[3].click()")
-        save(browser.get_screenshot_as_png(), "report_large.png", 128)
+        save(browser.get_screenshot_as_png(), "report_large.png")
     finally:
         browser.quit()
 
 
-def save(png: bytes, name: str, colours: int) -> None:
+def save(png: bytes, name: str) -> None:
     """Save a screenshot with few colours, so that the file stays small."""
     picture = Image.open(BytesIO(png)).convert("RGB")
-    small = picture.quantize(colours, kmeans=2, dither=Image.Dither.NONE)
+    small = picture.quantize(256, kmeans=2, dither=Image.Dither.NONE)
     small.save(FOLDER / name, optimize=True)
 
 

@@ -84,6 +84,10 @@ def test_things_stuff_and_a_part_of_a_name(page: Any) -> None:
         find(page, f"#classes button[data-kind={kind}]").click()
         assert len(column(page, 1)) == count
         assert find(page, "#classes .count").text == f"{count} of 6 classes"
+    find(page, "#classes .occurring").click()
+    assert len(column(page, 1)) == 5
+    assert "water" not in column(page, 1)
+    find(page, "#classes .occurring").click()
     find(page, "#classes input").send_keys("WATE")
     assert column(page, 1) == ["water"]
     find(header(page, 2), "button").click()

@@ -36,6 +36,8 @@ assert not loaded, loaded
 CORE_ALONE = """
 import sys
 import panoptic_core, panoptic_core.metrics, panoptic_core.files, panoptic_core.categories
+from panoptic_core.report import ReportContent, render  # its style and script have to be in the wheel
+assert "<style>:root" in render(ReportContent("empty", (), (), ()))
 loaded = [name for name in sys.modules if name.split(".")[0] in ("mmengine", "mmcv", "mmdet")]
 assert not loaded, loaded
 """

@@ -123,6 +123,14 @@ def test_cells_carry_the_values_to_sort_by(read_page: PageReader) -> None:
     assert [cell["data-value"] for cell in cells] == ["car", "40.0", "1234", "4", "sky", "", "", "0"]
     rows = read_page(render(content())).all("tr")
     assert [row.get("data-kind") for row in rows] == [None, "things", "stuff"]
+    assert ["data-empty" in row for row in rows] == [False, False, True]
+
+
+def test_a_value_of_zero_is_a_value(read_page: PageReader) -> None:
+    car = ClassName("car", (1, 2, 3), is_thing=True)
+    table = Table((Column("Class", "class"), Column("PQ", "percent")), ((car, 0.0), (car, float("nan"))))
+    rows = read_page(render(content(sections=(Section("a", "A", "", (table,)),)))).all("tr")
+    assert ["data-empty" in row for row in rows] == [False, False, True]
 
 
 def test_bars_are_as_long_as_their_values(read_page: PageReader) -> None:

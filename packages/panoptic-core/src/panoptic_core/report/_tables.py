@@ -88,7 +88,8 @@ def _key(parts: Sequence[tuple[str, str]]) -> Html:
 
 
 def _table(table: Table, caption: str) -> Html:
-    tools = _tools(len(table.rows)) if table.filters else None
+    empty = sum(_is_empty(row) for row in table.rows)
+    tools = _tools(len(table.rows), empty) if table.filters else None
     head = tag("tr", [_header(column) for column in table.columns])
     bodies = (
         [tag("tbody", [_row(row, table) for row in table.totals], class_="totals")] if table.totals else []
@@ -100,7 +101,7 @@ def _table(table: Table, caption: str) -> Html:
     return Html((tools or "") + frame)
 
 
-def _tools(count: int) -> Html:
+def _tools(count: int, empty: int) -> Html:
     kinds = [("all", "All"), ("things", "Things"), ("stuff", "Stuff")]
     buttons = [
         tag("button", title, type="button", data_kind=kind, aria_pressed=str(kind == "all").lower())
@@ -109,6 +110,9 @@ def _tools(count: int) -> Html:
     return tag(
         "div",
         tag("span", buttons, class_="group", role="group", aria_label="Classes that are shown"),
+        tag("button", "Only those that occur", type="button", class_="occurring", aria_pressed="false")
+        if empty
+        else None,
         tag("input", type="search", placeholder="Find a class", aria_label="Find a class"),
         tag("span", f"{count} of {count} classes", class_="count", role="status"),
         class_="tools filters",
@@ -124,7 +128,13 @@ def _row(row: Sequence[Cell], table: Table) -> Html:
     first = row[0] if row else None
     kind = ("things" if first.is_thing else "stuff") if isinstance(first, ClassName) else None
     cells = [_cell(cell, column) for cell, column in zip(row, table.columns, strict=True)]
-    return tag("tr", cells, data_kind=kind)
+    return tag("tr", cells, data_kind=kind, data_empty=_is_empty(row))
+
+
+def _is_empty(row: Sequence[Cell]) -> bool:
+    """Tell whether a row has nothing but its name: no value, no count."""
+    values = [sum(cell.values) if isinstance(cell, Parts) else cell for cell in row[1:]]
+    return all(value in (None, 0) if not isinstance(value, float) else value != value for value in values)
 
 
 def _cell(cell: Cell, column: Column) -> Html:

@@ -33,8 +33,7 @@ def quality_headlines(result: PQResult) -> list[Headline]:
     """Return PQ of all, things and stuff."""
     groups = (("PQ", result.all), ("PQ of things", result.things), ("PQ of stuff", result.stuff))
     return [
-        Headline(title, group.pq, f"SQ {_short(group.sq)} · RQ {_short(group.rq)} · N {group.n}")
-        for title, group in groups
+        Headline(title, group.pq, f"SQ {_short(group.sq)} · RQ {_short(group.rq)}") for title, group in groups
     ]
 
 

@@ -23,13 +23,13 @@ _GROUPS = ("all", "things", "stuff")
 def extended_headlines(result: ExtendedResult) -> list[Headline]:
     """Return one number of each measure that has one."""
     lines = [
-        Headline(title, means.all, f"things {_short(means.things)} · stuff {_short(means.stuff)}")
+        Headline(title, means.all, f"th {_short(means.things)} · st {_short(means.stuff)}")
         for title, means in (("PQ-dagger", result.dagger), ("Parsing Covering", result.covering))
         if means is not None
     ]
     if result.boundary is not None:
         things, stuff = result.boundary.things.pq, result.boundary.stuff.pq
-        note = f"things {_short(things)} · stuff {_short(stuff)}"
+        note = f"th {_short(things)} · st {_short(stuff)}"
         lines.append(Headline("Boundary PQ", result.boundary.all.pq, note))
     if result.map_iou is not None:
         note = f"pixel accuracy {_short(result.map_iou.pixel_accuracy)}"

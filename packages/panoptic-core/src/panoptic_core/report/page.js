@@ -34,22 +34,30 @@
     const body = one("tbody.rows", tools.nextElementSibling);
     const search = one("input", tools);
     const count = one(".count", tools);
+    const occurring = one("button.occurring", tools);
+    const kinds = all(".group button", tools);
     const apply = () => {
-      const kind = one("button[aria-pressed=true]", tools).dataset.kind;
+      const kind = one(".group button[aria-pressed=true]", tools).dataset.kind;
+      const only = occurring && occurring.getAttribute("aria-pressed") === "true";
       const text = search.value.trim().toLowerCase();
       let shown = 0;
       for (const row of body.rows) {
         const fits = (kind === "all" || row.dataset.kind === kind)
+          && !(only && "empty" in row.dataset)
           && row.cells[0].dataset.value.toLowerCase().includes(text);
         row.hidden = !fits;
         shown += fits;
       }
       count.textContent = `${shown} of ${body.rows.length} classes`;
     };
-    all("button", tools).forEach((button) => button.addEventListener("click", () => {
-      all("button", tools).forEach((other) => other.setAttribute("aria-pressed", other === button));
+    kinds.forEach((button) => button.addEventListener("click", () => {
+      kinds.forEach((other) => other.setAttribute("aria-pressed", other === button));
       apply();
     }));
+    if (occurring) occurring.addEventListener("click", () => {
+      occurring.setAttribute("aria-pressed", occurring.getAttribute("aria-pressed") !== "true");
+      apply();
+    });
     search.addEventListener("input", apply);
   });
 
