@@ -77,7 +77,7 @@ class MaskReader:
             )
             raise ValueError(msg)
         void = self.rgb_void if is_rgb else self.void
-        found, place = np.unique(semantic, return_inverse=True)
+        found, place = find_values(semantic)
         unknown = [value for value in found.tolist() if value not in values and value not in void]
         if unknown:
             named = show([_as_color(value) for value in unknown] if is_rgb else unknown)
@@ -90,7 +90,7 @@ class MaskReader:
             [self.table.lookup(values[value]) if value in values else -1 for value in found.tolist()],
             dtype=np.int64,
         )
-        return labels[place].reshape(semantic.shape)
+        return labels[place]
 
     def _segments(self, labels: NDArray[np.int64], instances: NDArray[np.int64] | None) -> Segments:
         rows = np.zeros(labels.shape, dtype=np.int64)
@@ -159,6 +159,18 @@ def read_labels(path: Path) -> tuple[NDArray[np.int64], bool]:
         raise ValueError(msg) from None
     values = values.astype(np.int64)
     return (values[..., :3] @ np.array([1, 256, 65536]) if is_rgb else values), is_rgb
+
+
+def find_values(values: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the sorted values of a map, and for each pixel the place of its value among them."""
+    top = int(values.max())
+    if top >= 1 << 16:
+        found, place = np.unique(values, return_inverse=True)
+        return found, place.reshape(values.shape)
+    found = np.flatnonzero(np.bincount(values.reshape(-1), minlength=top + 1))  # no sorting of pixels
+    table = np.zeros(top + 1, dtype=np.int64)
+    table[found] = np.arange(found.size)
+    return found, table[values]
 
 
 def plan_masks(
