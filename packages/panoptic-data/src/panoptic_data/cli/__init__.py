@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 
 from panoptic_data.__about__ import __version__
-from panoptic_data.cli import check, generate, show
+from panoptic_data.cli import check, generate, show, stats
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -31,10 +31,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="panoptic-data", description="Make, look at and check panoptic data sets."
+        prog="panoptic-data", description="Make, look at, check and count panoptic data sets."
     )
     parser.add_argument("--version", action="version", version=f"panoptic-data {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for command in (generate, show, check):
+    for command in (generate, show, check, stats):
         command.add(commands)
     return parser
