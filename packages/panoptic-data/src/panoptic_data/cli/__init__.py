@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 
 from panoptic_data.__about__ import __version__
-from panoptic_data.cli import convert, generate, show
+from panoptic_data.cli import check, convert, generate, show, stats
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -30,9 +30,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="panoptic-data", description="Make and look at panoptic data sets.")
+    parser = argparse.ArgumentParser(
+        prog="panoptic-data", description="Make, look at, check and count panoptic data sets."
+    )
     parser.add_argument("--version", action="version", version=f"panoptic-data {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for command in (generate, convert, show):
+    for command in (generate, convert, show, check, stats):
         command.add(commands)
     return parser

@@ -78,7 +78,7 @@ class CocoPanoptic(PanopticDataset):
         images = FolderIndex(require_folder(self.data_prefix["img"], "the images", ROOT_CURE))
         maps = FolderIndex(require_folder(self.data_prefix["seg"], "the panoptic PNGs", ROOT_CURE))
         instances = self._load_instances()
-        found = [_find_image(image["file_name"], images) for image in content.images]
+        found = [find_image(image["file_name"], images) for image in content.images]
         cure = "Complete the download, or set data_prefix."
         images.require(found, f"the images of {self.ann_file}", cure)
         names = [annotation["file_name"] for annotation in content.annotations]
@@ -158,7 +158,7 @@ class CocoPanoptic(PanopticDataset):
         raise ValueError(msg)
 
 
-def _find_image(name: str, images: FolderIndex) -> str:
+def find_image(name: str, images: FolderIndex) -> str:
     """Return where an image is: as named, or where cityscapesScripts' names really lead."""
     if name in images:
         return name
