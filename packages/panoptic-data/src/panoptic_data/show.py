@@ -39,6 +39,7 @@ def show_truth(
     dataset = split.open()
     folder = Path(out)
     folder.mkdir(parents=True, exist_ok=True)
+    seen: set[str] = set()
     for index in range(len(dataset) if limit is None else min(limit, len(dataset))):
         sample = dataset[index]
         truth: PanopticSegmentation = sample["data_samples"].gt_panoptic
@@ -46,6 +47,9 @@ def show_truth(
             sample["inputs"].numpy()[::-1].transpose(1, 2, 0)
         )  # (H, W, 3), BGR to RGB
         stem = Path(str(sample["data_samples"].file_name)).stem
+        if stem in seen:  # the same name in another folder of the set
+            stem = f"{stem}_{sample['data_samples'].img_id}"
+        seen.add(stem)
         path = folder / f"{stem}.png"
         Image.fromarray(draw_truth(image, truth, dataset.table)).save(path)
         yield path, truth

@@ -205,4 +205,5 @@ def test_command(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str])
     assert "5.0% void" in printed
     assert main([*words, "--void", "0", "255", "--workers", "2"]) == 1
     assert "options: " in capsys.readouterr().err
+    assert main(["check", out]) == 0  # the doctor has nothing to say
     assert main(["show", out, "--split", "train", "--limit", "1", "--out", str(tmp_path / "shown")]) == 0

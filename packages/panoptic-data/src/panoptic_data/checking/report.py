@@ -61,6 +61,7 @@ def write_json(path: Path, checkup: Checkup, **more: Any) -> None:
         checkup: What was found.
         more: Further entries.
     """
+    path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_path(path) as temporary:
         temporary.write_text(json.dumps(to_dict(checkup) | more, indent=2) + "\n")
 

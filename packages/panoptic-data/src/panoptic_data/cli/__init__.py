@@ -5,6 +5,7 @@ import sys
 from collections.abc import Sequence
 
 from panoptic_data.__about__ import __version__
+from panoptic_data.cli import check, convert, generate, show, stats
 from panoptic_data.cli import check, convert, generate, show
 
 
@@ -31,10 +32,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="panoptic-data", description="Make, look at and check panoptic data sets."
+        prog="panoptic-data", description="Make, look at, check and count panoptic data sets."
     )
     parser.add_argument("--version", action="version", version=f"panoptic-data {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    for command in (generate, convert, show, check, stats):
     for command in (generate, convert, check, show):
         command.add(commands)
     return parser

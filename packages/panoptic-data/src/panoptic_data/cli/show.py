@@ -1,6 +1,7 @@
 """``panoptic-data show``: draw the ground truth of a data set."""
 
 import argparse
+from pathlib import Path
 
 
 def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -19,21 +20,29 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
     parser.add_argument(
         "--limit", type=int, default=8, metavar="N", help="how many images (default: %(default)s)"
     )
+    parser.add_argument(
+        "--html", action="store_true", help="write DIR/index.html, too: a page with a thumbnail of each image"
+    )
     parser.set_defaults(run=_run)
 
 
 def _run(options: argparse.Namespace) -> None:
     from panoptic_data.show import show_truth
+    from panoptic_data.show_page import TruthPage, describe
     from panoptic_data.splits import choose_split, find_splits
 
     splits = find_splits(options.root)
     split = choose_split(splits, options.split)
     others = ", ".join(other.name for other in splits if other is not split)
     print(f"Split {split.name}" + (f" (also there: {others})" if others else ""))
+    page: TruthPage | None = None
+    if options.html:
+        title = f"{Path(options.root).resolve().name}: ground truth of {split.name}"
+        page = TruthPage(Path(options.out, "index.html"), title, split.open().table)
     for path, truth in show_truth(split, options.out, options.limit):
-        crowds = int(truth.iscrowd.sum())
-        things = int(truth.is_thing.sum()) - crowds
-        void = float((truth.id_map == 0).float().mean())
-        print(
-            f"{path}: {things} things, {len(truth) - things - crowds} stuff, {crowds} crowd, {void:.1%} void"
-        )
+        print(f"{path}: {describe(truth)}")
+        if page is not None:
+            page.add(path, truth)
+    if page is not None:
+        page.write()
+        print(f"Page: {page.path}")

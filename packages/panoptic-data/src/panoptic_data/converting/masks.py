@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import cv2
 import numpy as np
@@ -77,7 +77,7 @@ class MaskReader:
             )
             raise ValueError(msg)
         void = self.rgb_void if is_rgb else self.void
-        found, place = np.unique(semantic, return_inverse=True)
+        found, place = find_values(semantic)
         unknown = [value for value in found.tolist() if value not in values and value not in void]
         if unknown:
             named = show([_as_color(value) for value in unknown] if is_rgb else unknown)
@@ -90,46 +90,43 @@ class MaskReader:
             [self.table.lookup(values[value]) if value in values else -1 for value in found.tolist()],
             dtype=np.int64,
         )
-        return labels[place].reshape(semantic.shape)
+        return labels[place]
 
     def _segments(self, labels: NDArray[np.int64], instances: NDArray[np.int64] | None) -> Segments:
-        rows = np.zeros(labels.shape, dtype=np.int64)
-        category_ids: list[int] = []
-        crowds: list[bool] = []
-        notes: list[str] = []
-
-        def add(label: int, mask: NDArray[np.bool_], crowd: bool = False) -> None:
-            category_ids.append(self.table.category_ids[label])
-            crowds.append(crowd)
-            rows[mask] = len(category_ids)
-
-        for label in np.unique(labels[labels >= 0]).tolist():
-            mask = labels == label
-            if label >= self.table.num_things:
-                add(label, mask)
-                continue
-            numbers = np.where(mask, instances if instances is not None else 0, 0)
-            for number in np.unique(numbers[numbers != 0]).tolist():
-                add(label, numbers == number)
-            rest = mask & (numbers == 0)
-            if rest.any():
-                self._add_lonely(label, rest, add, notes, had_file=instances is not None)
-        return Segments.from_rows(rows, category_ids, crowds, self.table, notes)
-
-    def _add_lonely(
-        self, label: int, rest: NDArray[np.bool_], add: Any, notes: list[str], *, had_file: bool
-    ) -> None:
-        """Deal with the pixels of a thing class that belong to no instance."""
+        is_thing = (labels >= 0) & (labels < self.table.num_things)
+        # A pixel's part inside its class: 0 for stuff, else the place of its instance's number, from 1.
+        parts = np.zeros(labels.shape, dtype=np.int64)
+        if instances is not None:
+            found, parts = find_values(np.where(is_thing, instances, 0))
+            parts += found[0] != 0
+        rest = is_thing & (parts == 0)
+        lonely = np.unique(labels[rest]).tolist()
         if self.lonely == "components":
-            count, parts = cv2.connectedComponents(rest.astype(np.uint8), connectivity=8)
-            for part in range(1, count):
-                add(label, parts == part)
-        elif self.lonely == "crowd":
-            add(label, rest, True)
-        if had_file or self.lonely != "components":
+            top = parts.max()
+            for label in lonely:
+                mask = rest & (labels == label)
+                _, regions = cv2.connectedComponents(mask.astype(np.uint8), connectivity=8)
+                parts[mask] = top + regions[mask]
+        stride = int(parts.max()) + 2  # the last part of a class is its crowd
+        if self.lonely == "crowd":
+            parts[rest] = stride - 1
+        notes = []
+        if lonely and (instances is not None or self.lonely != "components"):
             what = {"components": "connected regions", "crowd": "a crowd", "void": "void"}[self.lonely]
-            name = self.table.names[label]
-            notes.append(f"{int(rest.sum())} pixels of '{name}' have no instance and became {what}")
+            counts = np.bincount(labels[rest])
+            notes = [
+                f"{counts[i]} pixels of '{self.table.names[i]}' have no instance and became {what}"
+                for i in lonely
+            ]
+        if self.lonely == "void":
+            labels = np.where(rest, -1, labels)
+        keys, place = find_values(np.where(labels >= 0, labels * stride + parts + 1, 0))
+        known = keys[keys > 0] - 1
+        rows = place + (keys[0] != 0)
+        category_ids = [self.table.category_ids[label] for label in (known // stride).tolist()]
+        return Segments.from_rows(
+            rows, category_ids, (known % stride == stride - 1).tolist(), self.table, notes
+        )
 
 
 def read_labels(path: Path) -> tuple[NDArray[np.int64], bool]:
@@ -158,7 +155,22 @@ def read_labels(path: Path) -> tuple[NDArray[np.int64], bool]:
         msg = f"Expected a label map at {path}, but no image could be recognised in it. Write it again."
         raise ValueError(msg) from None
     values = values.astype(np.int64)
+    if values.min() < 0:
+        msg = f"Expected values >= 0 in {path}, got {values.min()}. Write it as a PNG of 8 or 16 bits."
+        raise ValueError(msg)
     return (values[..., :3] @ np.array([1, 256, 65536]) if is_rgb else values), is_rgb
+
+
+def find_values(values: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the sorted values of a map, and for each pixel the place of its value among them."""
+    top = int(values.max())
+    if top >= 1 << 16:
+        found, place = np.unique(values, return_inverse=True)
+        return found, place.reshape(values.shape)
+    found = np.flatnonzero(np.bincount(values.reshape(-1), minlength=top + 1))  # no sorting of pixels
+    table = np.zeros(top + 1, dtype=np.int64)
+    table[found] = np.arange(found.size)
+    return found, table[values]
 
 
 def plan_masks(

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import signal
 import threading
 from dataclasses import dataclass
 from multiprocessing import parent_process
@@ -59,6 +60,7 @@ _job: dict[str, Any] = {}  # of this process
 def enter_process(plan: Plan, place: Place) -> None:
     """Prepare a process of the pool: it knows the plan, and ends when the process that made it is gone."""
     _job.update(plan=plan, place=place)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
     parent = parent_process()
     if parent is not None:
         # Otherwise a killed run would leave processes behind that wait for work for ever.
