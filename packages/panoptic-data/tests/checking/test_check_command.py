@@ -1,6 +1,7 @@
 """``panoptic-data check``: report, JSON, exit status, options."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -181,3 +182,18 @@ def test_real_sets_are_clean(real_data: Path) -> None:
         log = check_splits(find_splits(root)).log
         assert not log.fails(strict=True), [(one.rule.name, one.place(), one.what) for one in log.kept]
         assert set(log.by_rule) <= {"class-unseen"}  # few images, many classes
+
+
+@pytest.mark.realdata
+def test_the_official_conversion_of_real_files_is_clean(real_data: Path, tmp_path: Path) -> None:
+    script = pytest.importorskip("cityscapesscripts.preparation.createPanopticImgs")
+    source = real_data / "cityscapes_mini"
+    shutil.copytree(source / "gtFine", tmp_path / "gtFine")
+    (tmp_path / "leftImg8bit").symlink_to(source / "leftImg8bit")
+    folder = str(tmp_path / "gtFine")
+    script.convert2panoptic(cityscapesPath=folder, outputFolder=folder, setNames=["val", "train"])
+    checkup = check_splits(find_splits(tmp_path))
+    assert [split.name for split in checkup.splits] == ["val", "val-panoptic", "train", "train-panoptic"]
+    assert set(checkup.log.by_rule) <= {"class-unseen"}
+    val, converted, *_ = checkup.splits
+    assert val.num_segments == converted.num_segments

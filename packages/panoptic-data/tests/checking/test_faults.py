@@ -489,3 +489,8 @@ def expect(finding: Finding, what: str = "", mends: bool = False, **columns: Any
     if what:
         assert re.search(what, finding.what), finding.what
     assert finding.mendable == mends
+
+
+def test_every_rule_has_a_fault() -> None:
+    planted = {name.partition(" ")[0] for name in FAULTS}
+    assert set(RULES) - planted == {name for name in RULES if name.startswith("cityscapes")}  # test_native.py
