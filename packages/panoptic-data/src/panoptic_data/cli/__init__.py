@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 from panoptic_data.__about__ import __version__
 from panoptic_data.cli import check, convert, generate, show, stats
-from panoptic_data.cli import check, convert, generate, show
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -36,7 +35,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"panoptic-data {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for command in (generate, convert, show, check, stats):
-    for command in (generate, convert, check, show):
+    for command in (generate, convert, check, stats, show):
         command.add(commands)
     return parser
