@@ -21,6 +21,14 @@ def test_the_linear_scaling_rule(changed: Changed) -> None:
     assert not cfg.auto_scale_lr.enable  # MMEngine must not scale again
 
 
+def test_an_accumulated_batch_that_is_the_configs_is_left_alone(changed: Changed) -> None:
+    cfg = changed(auto_scale_lr={"base_batch_size": 8, "enable": True})
+    cfg.optim_wrapper.accumulative_counts = 4  # 2 images x 1 process x 4 accumulated steps = 8
+    assert scale_learning_rate(cfg, 1) == ""
+    assert cfg.optim_wrapper.optimizer.lr == 0.02
+    assert not cfg.auto_scale_lr.enable  # MMEngine would see a batch of 2, and take a quarter of the rate
+
+
 def test_the_schedule_sees_as_many_images(changed: Changed) -> None:
     cfg = changed(auto_scale_lr={"base_batch_size": 16})
     cfg.train_cfg = {"type": "IterBasedTrainLoop", "max_iters": 12_000, "val_interval": 3_000}

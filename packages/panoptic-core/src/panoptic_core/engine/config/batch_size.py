@@ -28,7 +28,7 @@ def real_batch_size(cfg: dict[str, Any], processes: int) -> int:
 def scale_learning_rate(cfg: dict[str, Any], processes: int) -> str:
     """Scale the optimizer's learning rate if ``auto_scale_lr`` is enabled, and say what was done.
 
-    MMEngine's own scaling is switched off: it forgets accumulated steps.
+    MMEngine's own scaling is switched off in any case: it forgets accumulated steps.
 
     Args:
         cfg: The config, changed in place.
@@ -40,6 +40,8 @@ def scale_learning_rate(cfg: dict[str, Any], processes: int) -> str:
     scaling = cfg.get("auto_scale_lr") or {}
     base = scaling.get("base_batch_size")
     batch = real_batch_size(cfg, processes)
+    if scaling.get("enable"):
+        cfg["auto_scale_lr"] = {**scaling, "enable": False}
     if not base or base == batch:
         return ""
     optimizer = cfg["optim_wrapper"]["optimizer"]
@@ -49,7 +51,6 @@ def scale_learning_rate(cfg: dict[str, Any], processes: int) -> str:
     if not scaling.get("enable"):
         return f"{sentence} It is kept; --auto-scale-lr makes it {new:g}."
     optimizer["lr"] = new
-    cfg["auto_scale_lr"] = {**scaling, "enable": False}
     return f"{sentence} It is scaled to {new:g}."
 
 
