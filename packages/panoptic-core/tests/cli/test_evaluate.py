@@ -255,6 +255,21 @@ def test_csv(files: list[str], tmp_path: Path, extended: list[str]) -> None:
     assert {row["pq_large"] for row in rows} == {""}
 
 
+def test_two_classes_of_one_name_have_their_own_rows(files: list[str], tmp_path: Path) -> None:
+    path = tmp_path / "gt.json"
+    content = json.loads(path.read_text())
+    for row in content["categories"]:
+        row["name"] = "thing" if row["isthing"] else row["name"]  # person and car
+    path.write_text(json.dumps(content))
+    out = tmp_path / "out.csv"
+    assert main([*files, "--extended", "--csv", str(out), "--json", str(tmp_path / "out.json")]) == 0
+    with out.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 3 + 5
+    per_class = json.loads((tmp_path / "out.json").read_text())["extended"]["dagger"]["per_class"]
+    assert list(per_class) == [row["name"] for row in rows[3:]]
+
+
 def test_missing_csv_folder_is_told(
     files: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -79,12 +79,17 @@ ENTRY = content()["annotations"][0]
         (content(annotations=[ENTRY | {"segments_info": [{"id": 5, "category_id": 1}] * 2}]), "listed twice"),
         (content(categories=[{"id": 1, "name": "car"}]), "got no isthing"),
         (content(categories=[{"id": 1, "name": "car", "isthing": 1}] * 2), "got 1 for both"),
+        (segment(category_id=[1]), r"category id \[1\] is not among"),
+        (content(categories={"1": "car"}), "expected `categories` to be a list, got dict"),
+        (content(categories=["car"]), "to have id, name and isthing, got no .* in 'car'"),
+        (content(images=5), "expected `images` to be a list, got int"),
     ],
     ids=[
         "list", "no annotations", "instances", "no segments", "odd image id", "not a dict", "image twice",
         "void id",
         "large id", "text id", "no id", "no category", "unknown category", "odd crowd", "segment twice",
-        "no isthing", "category twice",
+        "no isthing", "category twice", "list as category", "dict of categories", "names as categories",
+        "no list of images",
     ],
 )  # fmt: skip
 def test_bad_content_is_named(tmp_path: Path, value: Any, message: str) -> None:
@@ -94,7 +99,16 @@ def test_bad_content_is_named(tmp_path: Path, value: Any, message: str) -> None:
     assert "panoptic.json" in str(error.value)
 
 
+def test_classes_of_one_name_are_told_apart(tmp_path: Path) -> None:
+    rows = [{"id": i, "name": name, "isthing": 1} for i, name in ((1, "car"), (4, "bus"), (7, "car"))]
+    path = save(tmp_path / "gt.json", content(categories=rows))
+    assert read_panoptic_json(path).table.names == ("car (1)", "bus", "car (7)")
+
+
 def test_broken_and_missing_files_are_named(tmp_path: Path) -> None:
+    (tmp_path / "deep.json").write_text("[" * 100_000)
+    with pytest.raises(PanopticFileError, match="cannot be parsed: maximum recursion depth"):
+        read_panoptic_json(tmp_path / "deep.json")
     (tmp_path / "cut.json").write_text('{"annotations": [')
     with pytest.raises(PanopticFileError, match=r"cut\.json to be a JSON file, but it cannot be parsed"):
         read_panoptic_json(tmp_path / "cut.json")

@@ -85,6 +85,17 @@ def _save_flipped_bits(path: Path) -> None:
     path.write_bytes(bytes(data))
 
 
+def _save_enormous(path: Path) -> None:
+    import struct
+    import zlib
+
+    Image.new("RGB", (8, 8)).save(path)
+    data = bytearray(path.read_bytes())
+    data[16:24] = struct.pack(">II", 60_000, 60_000)
+    data[29:33] = struct.pack(">I", zlib.crc32(data[12:29]))
+    path.write_bytes(bytes(data))
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [
@@ -98,9 +109,13 @@ def _save_flipped_bits(path: Path) -> None:
         (lambda path: path.write_bytes(b"not a picture"), "no image could be recognised"),
         (_save_truncated, "reading it failed.*Write or copy it again"),
         (_save_flipped_bits, "reading it failed|no image could be recognised"),
+        (_save_enormous, "reading it failed: Image size .3600000000 pixels. exceeds limit"),
     ],
-    ids=["palette", "grey", "1 bit", "16 bit grey", "16 bit rgb", "jpeg", "empty", "text", "cut", "flipped"],
-)
+    ids=[
+        "palette", "grey", "1 bit", "16 bit grey", "16 bit rgb", "jpeg", "empty", "text", "cut", "flipped",
+        "enormous",
+    ],
+)  # fmt: skip
 def test_wrong_files_are_named(tmp_path: Path, make: object, message: str) -> None:
     path = tmp_path / "frankfurt_000000.png"
     make(path)  # type: ignore[operator]

@@ -127,6 +127,39 @@ def test_no_images(coco: Made) -> None:
     assert set(rules_of(report)) == {"no-images", "stray-file"}
 
 
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_a_json_that_is_not_plain_utf_8(coco: Made, encoding: str) -> None:
+    coco.pack(content=json.dumps({"annotations": coco.entries}).encode(encoding))
+    assert rules_of(check(coco)) == ["json-unreadable"]  # json.load(open(...)) of the servers stops
+
+
+def test_a_json_with_a_suffix_in_capitals(coco: Made) -> None:
+    coco.pack(json_name=f"{coco.stem}.JSON")
+    report = check(coco)
+    assert rules_of(report) == ["json-name"]
+    assert "expected the suffix .json, in small letters" in report.findings[0].what
+
+
+def test_a_json_in_a_folder_beside_the_right_one_is_a_stray(coco: Made) -> None:
+    coco.files["notes/config.json"] = b"{}"
+    coco.pack()
+    assert rules_of(check(coco)) == ["stray-file"]
+
+
+def test_values_that_are_no_ids_and_names(coco: Made) -> None:
+    coco.entries[0]["image_id"] = [139]
+    coco.entries[1]["file_name"] = ["000000000285.png"]
+    coco.pack()
+    report = check(coco)
+    assert sorted(rules_of(report)) == ["annotation", "annotation", "missing-image", "stray-file"]
+
+
+def test_missing_images_come_in_order(coco: Made) -> None:
+    coco.pack(content={"annotations": [], "info": 0})
+    missing = [one.what for one in check(coco).findings if one.rule == "missing-image"]
+    assert missing == [f"image {image_id} has no prediction" for image_id in (139, 285, 632)]
+
+
 def test_a_bare_list(coco: Made) -> None:
     coco.pack(content=coco.entries)
     report = check(coco)

@@ -224,7 +224,7 @@ def _category_from_json(row: Mapping[str, Any], table: str) -> Category:
     if missing:
         msg = (
             f"Expected each category of '{table}' to have id, name and isthing, "
-            f"got no {', '.join(missing)} in {dict(row)}. Write isthing = 1 for countable objects and 0 for "
+            f"got no {', '.join(missing)} in {row!r}. Write isthing = 1 for countable objects and 0 for "
             "stuff."
         )
         raise ValueError(msg)

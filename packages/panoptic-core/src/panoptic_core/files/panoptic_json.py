@@ -7,6 +7,7 @@ entry an image (``image_id``, ``file_name`` of the PNG, ``segments_info``), ``ca
 
 import json
 import os
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -61,6 +62,8 @@ class PanopticJson:
     def table(self) -> CategoryTable:
         """The category table: ours where the file holds the same classes, else made from the file.
 
+        Classes of one name get their ids behind it: results are told apart by name.
+
         Raises:
             PanopticFileError: If the file has no categories.
         """
@@ -72,7 +75,7 @@ class PanopticJson:
             )
             raise PanopticFileError(msg)
         try:
-            table = CategoryTable.from_json(self.categories, name=self.path.name)
+            table = CategoryTable.from_json(_distinct(self.categories), name=self.path.name)
         except ValueError as error:
             msg = f"{self.path}: {error}"
             raise PanopticFileError(msg) from error
@@ -104,7 +107,7 @@ def read_panoptic_json(
     except FileNotFoundError:
         msg = f"Expected the panoptic JSON {path}, but there is no such file. Check the path."
         raise FileNotFoundError(msg) from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
         msg = f"Expected {path} to be a JSON file, but it cannot be parsed: {error}. Write or copy it again."
         raise PanopticFileError(msg) from error
     if not isinstance(content, dict) or not isinstance(content.get("annotations"), list):
@@ -114,6 +117,10 @@ def read_panoptic_json(
             "Is it the panoptic file of the set?"
         )
         raise PanopticFileError(msg)
+    for key in ("images", "categories"):
+        if not isinstance(content.get(key) or [], list):
+            msg = f"{path}: expected `{key}` to be a list, got {type(content[key]).__name__}. Write it again."
+            raise PanopticFileError(msg)
     result = PanopticJson(
         path, content["annotations"], content.get("images") or [], content.get("categories") or []
     )
@@ -169,7 +176,8 @@ def check_segments(
         if iscrowd not in (0, 1):
             msg = f"{where}, segment {segment_id}: expected `iscrowd` to be 0 or 1, got {iscrowd!r}."
             raise PanopticFileError(msg)
-        if category_ids is not None and category_id not in category_ids:
+        known = isinstance(category_id, int | float)  # what cannot be looked up is no id
+        if category_ids is not None and not (known and category_id in category_ids):
             msg = (
                 f"{where}, segment {segment_id}: category id {category_id!r} is not among the "
                 f"{len(category_ids)} "
@@ -191,6 +199,17 @@ def _check_annotation(annotation: Any, path: Path) -> None:
                 "A panoptic JSON has one annotation an image; an instances JSON has one an object."
             )
             raise PanopticFileError(msg)
+
+
+def _distinct(categories: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Return the categories, the id behind each name that several have."""
+    names = Counter(str(row.get("name")) for row in categories if isinstance(row, Mapping))
+    return [
+        {**row, "name": f"{row['name']} ({row.get('id')})"}
+        if isinstance(row, Mapping) and names[str(row.get("name"))] > 1 and "name" in row
+        else row
+        for row in categories
+    ]
 
 
 def _facts(table: CategoryTable) -> set[tuple[int, bool]]:

@@ -21,7 +21,15 @@ MAX_ID = 256**3 - 1
 """The largest segment id that a panoptic PNG can hold."""
 
 _RGB_MASK = np.uint32(0xFFFFFF)
-_DECODE_ERRORS = (OSError, SyntaxError, ValueError, EOFError, zlib.error, struct.error)
+_DECODE_ERRORS = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    EOFError,
+    zlib.error,
+    struct.error,
+    Image.DecompressionBombError,  # a size beyond all images, as a broken header has
+)
 
 
 def read_panoptic_png(path: str | os.PathLike[str]) -> NDArray[np.int32]:

@@ -107,8 +107,8 @@ class _Check:
         )
         for findings in watched(done, len(entries), self.progress):
             yield from findings
-        used = {entry.get("file_name") for entry in entries if isinstance(entry, dict)}
-        for png in sorted(self.layout.pngs - used):
+        names = (entry.get("file_name") for entry in entries if isinstance(entry, dict))
+        for png in sorted(self.layout.pngs - {name for name in names if isinstance(name, str)}):
             yield found(
                 "stray-file", f"{self.layout.folder}{png}", "is a PNG that no entry of the JSON names"
             )
@@ -126,7 +126,7 @@ class _Check:
                     yield found(rule, json_name, f"{key} {value!r} has {times} entries")
         ids = {row["image_id"] for row in rows if self.server.is_id(row.get("image_id"))}
         if self.split is not None:
-            for image_id in self.split.keys() - ids:
+            for image_id in sorted(self.split.keys() - ids, key=str):
                 yield found("missing-image", json_name, f"image {image_id!r} has no prediction")
             for image_id in sorted(ids - self.split.keys(), key=str):
                 yield found(
@@ -171,9 +171,9 @@ class _Check:
             data = self.archive.read(where)
         except _READ_ERRORS as error:
             return [*findings, found("broken-entry", where, f"cannot be unpacked: {error}")]
-        size = self.server.size
-        if self.split is not None:
-            size = self.split.get(entry.get("image_id"), size)  # type: ignore[arg-type]
+        size, image_id = self.server.size, entry.get("image_id")
+        if self.split is not None and isinstance(image_id, int | str):
+            size = self.split.get(image_id, size)
         return [*findings, *check_map(data, where, entry.get("segments_info"), self.server, size)]
 
 
@@ -199,10 +199,12 @@ def _guess_server(archive: zipfile.ZipFile, name: str) -> Server:
 def _read_json(archive: zipfile.ZipFile, name: str) -> list[Any] | Finding:
     """Return the entries of the JSON, or what is wrong with it."""
     try:
-        content = json.loads(archive.read(name))
+        data = archive.read(name)
     except _READ_ERRORS as error:
         return found("broken-entry", name, f"cannot be unpacked: {error}")
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    try:
+        content = json.loads(data.decode())  # as servers read it: plain UTF-8, without a byte order mark
+    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
         return found("json-unreadable", name, f"cannot be parsed: {error}")
     if isinstance(content, dict) and isinstance(content.get("annotations"), list):
         entries: list[Any] = content["annotations"]

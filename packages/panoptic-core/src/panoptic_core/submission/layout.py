@@ -43,6 +43,8 @@ def read_layout(archive: zipfile.ZipFile, name: str, server: Server) -> tuple[La
     json_name = _find_json(names, name, findings)
     if json_name is None:
         return Layout(None, None, frozenset()), findings
+    if not json_name.endswith(".json"):
+        findings.append(found("json-name", json_name, "expected the suffix .json, in small letters"))
     top, stem = str(PurePosixPath(json_name).parent), PurePosixPath(json_name).stem
     root = "" if top == "." else f"{top}/"
     if server.zip_name is not None:
@@ -58,7 +60,8 @@ def read_layout(archive: zipfile.ZipFile, name: str, server: Server) -> tuple[La
         pngs = frozenset(one.removeprefix(folder) for one in names if one.startswith(folder) and _is_png(one))
     for one in names:
         inside = folder is not None and one.startswith(folder)
-        if one != json_name and not one.lower().endswith(".json") and not (inside and _is_png(one)):
+        rival = one.lower().endswith(".json") and str(PurePosixPath(one).parent) == top  # reported before
+        if one != json_name and not rival and not (inside and _is_png(one)):
             findings.append(found("stray-file", one, "is neither the JSON nor a PNG of its folder"))
     return Layout(json_name, folder, pngs), findings
 
