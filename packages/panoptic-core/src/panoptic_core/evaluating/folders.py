@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 
-from panoptic_core._parallel import Progress, count_workers, map_in_order, watched
 from panoptic_core.evaluating.counting import ImageCounter, ImageCounts
 from panoptic_core.evaluating.scores import FolderResult, ImageScore, image_pq
 from panoptic_core.files import ImageAnnotation, PanopticFileError, PanopticJson, read_panoptic_json
@@ -24,6 +23,7 @@ from panoptic_core.metrics import (
 )
 from panoptic_core.metrics.extended import check_measures
 from panoptic_core.metrics.pairing import Mode
+from panoptic_core.parallel import Progress, count_workers, map_in_order, watched
 
 PathLike = str | os.PathLike[str]
 

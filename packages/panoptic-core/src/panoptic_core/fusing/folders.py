@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from panoptic_core._parallel import Progress, count_workers, map_in_order, watched
 from panoptic_core.files import (
     PanopticFileError,
     PanopticJson,
@@ -21,6 +20,7 @@ from panoptic_core.fusing.methods import FusionMethod, SettingError, find_method
 from panoptic_core.fusing.parts import ImageParts
 from panoptic_core.fusing.saved import SavedOutputs
 from panoptic_core.metrics import CountsSum, PQCounts, PQResult, count_segments, summarize
+from panoptic_core.parallel import Progress, count_workers, map_in_order, watched
 from panoptic_fusion import PanopticSegmentation
 
 PathLike = str | os.PathLike[str]

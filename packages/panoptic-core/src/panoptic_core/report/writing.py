@@ -4,12 +4,12 @@ import os
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from panoptic_core._parallel import Progress
 from panoptic_core.evaluating import FolderResult, ImageScore
 from panoptic_core.files import PanopticJson, atomic_path, read_panoptic_json, read_segmentation
 from panoptic_core.fusing.images import read_image_list
 from panoptic_core.fusing.saved import ImageFiles
 from panoptic_core.metrics.pairing import Mode
+from panoptic_core.parallel import Progress
 from panoptic_core.report import describing
 from panoptic_core.report.content import Headline, ImageReport, ReportContent, Section
 from panoptic_core.report.extending import extended_headlines, extended_sections

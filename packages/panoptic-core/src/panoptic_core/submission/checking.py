@@ -9,8 +9,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from panoptic_core._parallel import Progress, count_workers, map_in_order, watched
 from panoptic_core.files import PanopticFileError
+from panoptic_core.parallel import Progress, count_workers, map_in_order, watched
 from panoptic_core.submission.annotations import check_annotation
 from panoptic_core.submission.findings import Finding, Report, found
 from panoptic_core.submission.layout import Layout, read_layout

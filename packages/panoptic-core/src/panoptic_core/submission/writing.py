@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from panoptic_core._parallel import Progress
 from panoptic_core.files import PanopticFileError, atomic_path
 from panoptic_core.fusing.images import read_json
+from panoptic_core.parallel import Progress
 from panoptic_core.submission.checking import check_submission
 from panoptic_core.submission.findings import Report
 from panoptic_core.submission.servers import SERVERS, Server

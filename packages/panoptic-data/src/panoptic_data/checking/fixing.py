@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from panoptic_core._parallel import count_workers, map_in_order, watched
 from panoptic_core.files import atomic_path, write_panoptic_png
+from panoptic_core.parallel import count_workers, map_in_order, watched
 from panoptic_data.checking.facts import Task, gather, list_tasks
 from panoptic_data.checking.findings import Finding, FindingLog
 from panoptic_data.checking.listing import Listing, is_annotation, is_image, read_listing

@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, TypeVar
 
-from panoptic_core._parallel import Progress, count_workers, map_in_order, watched
+from panoptic_core.parallel import Progress, count_workers, map_in_order, watched
 from panoptic_data.checking.catalogue import RULES
 from panoptic_data.checking.cityscapes import check_native, list_native, without_instances
 from panoptic_data.checking.facts import Task, gather, list_tasks

@@ -8,8 +8,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from panoptic_core._parallel import Progress, count_workers, map_in_order, watched
 from panoptic_core.categories import CategoryTable
+from panoptic_core.parallel import Progress, count_workers, map_in_order, watched
 from panoptic_data.checking.reading import measure
 from panoptic_data.checks import show
 from panoptic_data.datasets import PanopticDataset
