@@ -250,9 +250,30 @@ def test_csv(files: list[str], tmp_path: Path, extended: list[str]) -> None:
     assert float(everything["pq_dagger"]) == float(everything["parsing_covering"]) == 80
     assert building["pq_boundary"] == "0.0"
     assert rows[7]["map_iou"] == "100.0"
+    # The building alone is void, the rest is right.
+    assert (rows[1]["map_as_thing"], rows[1]["map_as_void"], everything["map_as_thing"]) == (
+        "100.0",
+        "0.0",
+        "",
+    )
+    assert float(rows[2]["map_as_void"]) == pytest.approx(100 - float(rows[2]["map_as_stuff"])) != 0
     assert all(None not in row.values() and None not in row for row in rows)
     # A class without segments of a size has an empty cell there.
     assert {row["pq_large"] for row in rows} == {""}
+
+
+def test_csv_of_trimming_and_semantic_maps(specks: list[str], tmp_path: Path) -> None:
+    out, again = tmp_path / "out.csv", tmp_path / "out.json"
+    assert main([*specks, "--stuff-limit", "10", "--csv", str(out), "--json", str(again)]) == 0
+    with out.open(newline="") as file:
+        rows = {row["name"]: row for row in csv.DictReader(file)}
+    content = json.loads(again.read_text())
+    for state, key in (("untrimmed", "before"), ("trimmed", "after")):
+        for name in ("pq", "iou", "fp"):
+            assert float(rows["stuff"][f"{name}_{state}"]) == content["stuff"][key][name]
+            assert rows["things"][f"{name}_{state}"] == ""
+    assert float(rows["all"]["semantic_iou"]) == content["semantic"]["miou"]
+    assert float(rows["stuff"]["semantic_as_thing"]) == content["semantic"]["stuff_as_thing"]
 
 
 def test_two_classes_of_one_name_have_their_own_rows(files: list[str], tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from panoptic_core.categories import ADE20K, CITYSCAPES, COCO_PANOPTIC, VISTAS, 
 from panoptic_core.engine.arguments import evaluation_parser
 from panoptic_core.engine.config import ConfigError
 from panoptic_core.engine.stuff_report import report_stuff
-from panoptic_core.evaluation import MeanIoU, StuffTrimming, ThingStuffConfusion
+from panoptic_core.evaluation import MeanIoU, PanopticQuality, StuffTrimming, ThingStuffConfusion
 
 NO_LIMIT = SimpleNamespace(stuff_area_limit=0)
 
@@ -52,6 +52,13 @@ def test_the_limit_is_the_given_the_fusions_or_the_usual(
         MeanIoU, ThingStuffConfusion, StuffTrimming,
     ]  # fmt: skip
     assert _trimming(runner).table.names == table.names
+
+
+def test_stuff_is_counted_as_the_runs_own_pq_is() -> None:
+    runner = _runner(SimpleNamespace(stuff_area_limit=100))
+    runner.test_evaluator.metrics.append(PanopticQuality(mode="exact"))
+    report_stuff(runner, "c.py")
+    assert _trimming(runner).mode == "exact"
 
 
 def test_no_limit_to_be_had() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from panoptic_core.engine.html_report import add_values, report_writer
+from panoptic_core.engine.html_report import add_values, counting_mode, report_writer
 from panoptic_core.evaluation import PanopticQuality, ReportWriter
 from panoptic_core.testing import tiny_scene
 
@@ -76,3 +76,4 @@ def test_counts_as_the_other_metrics_of_the_run_do() -> None:
     other = report_writer("a.html", 3, {}, {"type": "panoptic_core.PanopticQuality"}, ["dagger"])
     assert (other["mode"], other["worst"]) == ("default", 3)
     assert other["measures"] == ["dagger", "sizes", "errors"]
+    assert counting_mode([{"type": "panoptic_core.PanopticQuality", "mode": "exact"}]) == "exact"

@@ -11,7 +11,7 @@ from typing import Any
 from panoptic_core.__about__ import __version__
 from panoptic_core.evaluating import FolderResult
 from panoptic_core.files import atomic_path
-from panoptic_core.metrics import ExtendedResult
+from panoptic_core.metrics import ExtendedResult, IoUResult, ThingStuffConfusion, TrimmingResult
 from panoptic_core.metrics.pq_summary import finite
 
 _COUNTS = ("tp", "fp", "fn")
@@ -56,9 +56,13 @@ def write_csv(path: Path, outcome: FolderResult) -> None:
         values = {name: value for name, value in asdict(row).items() if name not in ("name", "is_thing")}
         head = {"name": row.name, "kind": "class", "category_id": category_id, "is_thing": int(row.is_thing)}
         rows.append({**head, **values, "n": ""})
-    if outcome.extended is not None:
-        for place, row_values in enumerate(rows):
+    for place, row_values in enumerate(rows):
+        if outcome.extended is not None:
             row_values |= _extended_cells(outcome.extended, place)
+        if outcome.trimming is not None:
+            row_values |= _trimming_cells(outcome.trimming, place)
+        if outcome.semantic is not None and outcome.things_and_stuff is not None:
+            row_values |= _pixel_cells("semantic", outcome.semantic, outcome.things_and_stuff, place)
     names = list(rows[0])
     with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, names)
@@ -84,11 +88,26 @@ def _extended_cells(result: ExtendedResult, place: int) -> dict[str, Any]:
         for title, groups in both.items():
             counts = groups[group] if group else kinds[title]
             cells |= {f"{title}_{kind}": count for kind, count in counts.items()}
-    if result.map_iou is not None:
-        per_class = list(result.map_iou.per_class.values())
-        means_of_group = {"all": result.map_iou.miou}
-        cells["map_iou"] = means_of_group.get(group, "") if group else per_class[place]
+    if result.map_iou is not None and result.things_and_stuff is not None:
+        cells |= _pixel_cells("map", result.map_iou, result.things_and_stuff, place + len(_GROUPS))
     return cells
+
+
+def _trimming_cells(trimming: TrimmingResult, place: int) -> dict[str, Any]:
+    """Return the cells of one row: only that of stuff has values."""
+    states = {"untrimmed": asdict(trimming.before), "trimmed": asdict(trimming.after)}
+    is_stuff = place == _GROUPS.index("stuff")
+    cells = {f"{name}_{state}": value for state, part in states.items() for name, value in part.items()}
+    return cells if is_stuff else dict.fromkeys(cells)
+
+
+def _pixel_cells(title: str, iou: IoUResult, confusion: ThingStuffConfusion, place: int) -> dict[str, Any]:
+    """Return the cells of one row: the IoU of all and of each class, what things and stuff were taken for."""
+    values = [iou.miou, None, None, *iou.per_class.values()]
+    row = place - _GROUPS.index("things")
+    shares = confusion.percent[row].tolist() if row in (0, 1) else [None] * 3
+    names = (f"{title}_{name}" for name in ("as_thing", "as_stuff", "as_void"))
+    return {f"{title}_iou": values[place], **dict(zip(names, shares, strict=True))}
 
 
 def _cell(value: Any) -> Any:

@@ -27,19 +27,24 @@ def report_writer(
         extended: Measures beside PQ that the run was asked for, none for all of them; errors and sizes are
             shown anyway.
     """
-    metrics = others if isinstance(others, Sequence) else [others]
-    modes = [
-        one.get("mode") for one in metrics if str(one.get("type")).rstrip("'>").endswith("PanopticQuality")
-    ]
     entry: dict[str, Any] = {
         "type": "panoptic_core.ReportWriter",
         "out": path,
         "facts": dict(facts),
-        "mode": next((mode for mode in modes if mode), "default"),
+        "mode": counting_mode(others),
     }
     if extended is not None:
         entry["measures"] = [name for name in MEASURES if name in {*REPORTED, *(extended or MEASURES)}]
     return entry if worst is None else entry | {"worst": worst}
+
+
+def counting_mode(metrics: Any) -> str:
+    """Return the mode in which PQ is counted by the metrics of a config: one entry, or several."""
+    metrics = metrics if isinstance(metrics, Sequence) else [metrics]
+    modes = [
+        one.get("mode") for one in metrics if str(one.get("type")).rstrip("'>").endswith("PanopticQuality")
+    ]
+    return next((mode for mode in modes if mode), "default")
 
 
 def add_values(runner: Any, values: Mapping[str, Any]) -> None:

@@ -20,7 +20,7 @@ from panoptic_core.engine.config import ConfigError, RunOptions, prepare_config
 from panoptic_core.engine.config.loading import load_config
 from panoptic_core.engine.distributed import join_processes, leave_processes
 from panoptic_core.engine.ensembles import join_ensemble
-from panoptic_core.engine.html_report import add_values, report_writer
+from panoptic_core.engine.html_report import add_values, counting_mode, report_writer
 from panoptic_core.engine.prediction_files import find_images, predict_files
 from panoptic_core.engine.runner import PanopticRunner
 from panoptic_core.engine.stuff_report import report_stuff
@@ -111,7 +111,8 @@ def evaluate(
         facts = {"Config": str(options.config), "Checkpoint": str(options.checkpoint)}
         added.append(report_writer(report, worst, facts, cfg.test_evaluator, extended))
     if extended is not None:
-        added.append({"type": "panoptic_core.ExtendedPanopticQuality", "measures": extended or MEASURES})
+        entry = {"type": "panoptic_core.ExtendedPanopticQuality", "measures": extended or MEASURES}
+        added.append(entry | {"mode": counting_mode(cfg.test_evaluator)})
     if added:
         evaluators = cfg.test_evaluator
         evaluators = list(evaluators) if isinstance(evaluators, list | tuple) else [evaluators]

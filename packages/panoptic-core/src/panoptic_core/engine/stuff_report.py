@@ -14,7 +14,7 @@ from mmengine.runner import Runner
 
 from panoptic_core.categories import CITYSCAPES, COCO_PANOPTIC, VISTAS, CategoryTable
 from panoptic_core.engine.config.errors import ConfigError
-from panoptic_core.evaluation import PerImageMetric, StuffTrimming, ThingStuffConfusion
+from panoptic_core.evaluation import PanopticQuality, PerImageMetric, StuffTrimming, ThingStuffConfusion
 
 # What UPSNet and Panoptic-DeepLab drop, for methods without a limit (TASCNet).
 _USUAL_LIMITS = ((CITYSCAPES, 2048), (COCO_PANOPTIC, 4096), (VISTAS, 4096))
@@ -42,7 +42,8 @@ def report_stuff(runner: Runner, config: str, area_limit: int | None = None) -> 
             area_limit = _find_limit(fusion.stuff_area_limit, evaluator.dataset_meta or {}, config)
         by_region = getattr(fusion, "stuff_area_by", "class") == "component"
         detector.keep_untrimmed = True
-        added.append(StuffTrimming(area_limit, by_region=by_region))
+        modes = [metric.mode for metric in evaluator.metrics if isinstance(metric, PanopticQuality)]
+        added.append(StuffTrimming(area_limit, by_region=by_region, mode=modes[0] if modes else "default"))
     there = {type(metric) for metric in evaluator.metrics}
     for metric in added:
         if type(metric) not in there:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from mmengine.config import Config
 
-from panoptic_core.engine import ConfigError, RunOptions, load_config, prepare_config
+from panoptic_core.engine import ConfigError, RunOptions, load_config, prepare_config, runs
 from panoptic_core.engine.config.data import set_data_root
 
 Changed = Callable[..., Config]
@@ -222,7 +222,7 @@ def test_test_time_augmentation(config_file: Path, tmp_path: Path) -> None:
     checkpoint = tmp_path / "weights.pth"
     checkpoint.write_bytes(b"")
     options = RunOptions(config_file, checkpoint=str(checkpoint), tta=True)
-    with pytest.raises(ConfigError, match=r"`--tta`: .* Add a block such as `tta = dict\(scales="):
+    with pytest.raises(ConfigError, match=r"`--tta`: .* papers have none; .* add `tta = dict\(scales="):
         prepare_config(options, "test")
     config_file.write_text(config_file.read_text() + "tta = dict(scales=[0.5, 1.0])\n")
     with pytest.raises(ConfigError, match=r"`model`: ToyDetector takes no `tta`"):
@@ -233,3 +233,28 @@ def test_test_time_augmentation(config_file: Path, tmp_path: Path) -> None:
     assert cfg.model.tta == {"scales": [1.0, 2.0], "flip": False}
     options.tta = False
     assert "tta" not in prepare_config(options, "test")[0].model
+
+
+class _StoppedError(Exception):
+    pass
+
+
+def test_the_measures_beside_pq_are_counted_as_pq_is(
+    config_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checkpoint = tmp_path / "weights.pth"
+    checkpoint.write_bytes(b"")
+    options = RunOptions(config_file, checkpoint=str(checkpoint), check=False)
+    options.cfg_options = {"test_evaluator": [{"type": "panoptic_core.PanopticQuality", "mode": "exact"}]}
+    seen: list[Config] = []
+
+    def stop(cfg: Config) -> None:
+        seen.append(cfg)
+        raise _StoppedError
+
+    monkeypatch.setattr(runs.PanopticRunner, "from_cfg", stop)
+    with pytest.raises(_StoppedError):
+        runs.evaluate(options, extended=["errors"])
+    added = seen[0].test_evaluator[-1]
+    assert (added["type"], added["mode"]) == ("panoptic_core.ExtendedPanopticQuality", "exact")
+    assert added["measures"] == ["errors"]

@@ -153,7 +153,8 @@ def use_augmentation(cfg: Config) -> list[str]:
     """
     if cfg.get("tta") is None:
         block = "tta = dict(scales=[0.75, 1.0, 1.25, 1.5], flip=True)"
-        return [f"`--tta`: the config has no test-time augmentation. Add a block such as `{block}`."]
+        cure = f"OANet's and dense affinity's papers have none; for another method add `{block}`."
+        return [f"`--tta`: the config has no test-time augmentation. {cure}"]
     if isinstance(cfg.get("model"), dict):  # else reported as missing
         cfg.model["tta"] = cfg.tta
     return []
