@@ -302,6 +302,16 @@ def test_wrong_files_are_named(
         evaluate_folders(root / "gt.json", root / "pred.json", workers=workers)
 
 
+@pytest.mark.parametrize("area", [float("nan"), float("inf"), 10**400, True])
+def test_exact_mode_refuses_areas_that_cannot_be(root: Path, area: float) -> None:
+    edit(root / "gt.json", lambda content: content["annotations"][1]["segments_info"][0].update(area=area))
+    assert evaluate_folders(root / "gt.json", root / "pred.json").num_images == 5
+    with pytest.raises(
+        PanopticFileError, match=r"gt/1\.png, segment \d+: expected `area` to be a number, got"
+    ):
+        evaluate_folders(root / "gt.json", root / "pred.json", mode="exact")
+
+
 def test_exact_mode_needs_areas(root: Path) -> None:
     edit(root / "gt.json", lambda content: content["annotations"][1]["segments_info"][0].pop("area"))
     assert evaluate_folders(root / "gt.json", root / "pred.json").num_images == 5

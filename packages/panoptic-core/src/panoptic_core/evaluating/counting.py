@@ -20,11 +20,13 @@ from panoptic_core.metrics import (
     confusion_matrix,
     count_maps,
 )
-from panoptic_core.metrics.extended import count_pairs, flags_of
+from panoptic_core.metrics.extended import count_pairs
 from panoptic_core.metrics.matching import count_matches, match_pairs
 from panoptic_core.metrics.pairing import Mode, pair_maps, segment_table
 from panoptic_core.metrics.stuff_quality import count_classes
 from panoptic_fusion import PanopticSegmentation, drop_small_stuff
+
+_MOST_PIXELS = 2**53  # floats count up to here
 
 
 class ImageCounts(NamedTuple):
@@ -81,7 +83,7 @@ class ImageCounter:
             found_pairs = match_pairs(pairs)
             pq = count_matches(pairs, found_pairs, classes)
             if self.measures:
-                extended = count_pairs(pairs, found_pairs, *maps, flags_of(self.table), self.measures)
+                extended = count_pairs(pairs, found_pairs, *maps, self.table.is_thing, self.measures)
             if self.stuff_limit is not None:
                 before, truth_seg = self._segmentation(maps[0], pred), self._segmentation(maps[1], target)
                 after = drop_small_stuff(before, self.stuff_limit, connected=self.stuff_regions)
@@ -115,7 +117,8 @@ def _segments(
     if needs_area:
         for info in segments_info:
             area = info.get("area")
-            if isinstance(area, bool) or not isinstance(area, int | float):
+            is_number = isinstance(area, int | float) and not isinstance(area, bool)
+            if not is_number or not abs(area) < _MOST_PIXELS:  # NaN neither
                 msg = (
                     f"{path}, segment {info['id']}: expected `area` to be a number, got {area!r}. "
                     "The exact mode believes the areas of the JSON; the default mode counts them."

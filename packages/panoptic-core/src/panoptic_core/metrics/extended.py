@@ -19,6 +19,7 @@ from panoptic_core.metrics._covering import count_covering
 from panoptic_core.metrics._dagger import count_dagger
 from panoptic_core.metrics._errors import FALSES, MISSES, count_errors
 from panoptic_core.metrics._exact import ExactSum
+from panoptic_core.metrics._groups import flags_of
 from panoptic_core.metrics._map_pixels import count_pixels
 from panoptic_core.metrics._overlaps import Int32Map
 from panoptic_core.metrics._sizes import count_sizes
@@ -156,11 +157,6 @@ def check_measures(measures: Collection[str]) -> None:
     if unknown:
         msg = f"Expected measures among {', '.join(MEASURES)}, got {', '.join(map(str, unknown))}."
         raise ValueError(msg)
-
-
-def flags_of(classes: CategoryTable | ArrayLike) -> NDArray[np.bool_]:
-    """Return ``(C,)`` bool: which classes are things."""
-    return np.asarray(classes.is_thing if isinstance(classes, CategoryTable) else classes, dtype=bool)
 
 
 def _squeezed(num_classes: int, parts: Mapping[str, Columns]) -> ExtendedCounts:

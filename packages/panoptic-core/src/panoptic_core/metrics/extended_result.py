@@ -16,7 +16,7 @@ from panoptic_core.metrics._groups import thing_flags
 from panoptic_core.metrics._sizes import SIZES
 from panoptic_core.metrics._tables import columns_of_text
 from panoptic_core.metrics.confusion import IoUResult, class_iou
-from panoptic_core.metrics.extended import ExtendedCounts, flags_of
+from panoptic_core.metrics.extended import ExtendedCounts
 from panoptic_core.metrics.pq_summary import PQResult, finite, summarize
 from panoptic_core.metrics.thing_stuff import ThingStuffConfusion
 
@@ -154,7 +154,7 @@ def summarize_extended(
     """
     if names is None:
         names = classes.names if isinstance(classes, CategoryTable) else None
-    is_thing = thing_flags(flags_of(classes), counts.num_classes)
+    is_thing = thing_flags(classes, counts.num_classes)
     names = [str(label) for label in range(counts.num_classes)] if names is None else names
     parts = {name: counts.full(name) for name in counts.parts}
     result: dict[str, Any] = {}

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from panoptic_core.categories import CategoryTable
+from panoptic_core.metrics._tables import columns_of_text
 from panoptic_core.metrics.pq_counts import PQCounts
 
 
@@ -164,21 +165,10 @@ def _group(
 
 def _format(rows: Sequence[Sequence[Any]], groups: Sequence[Sequence[Any]]) -> str:
     header = ("", "PQ", "SQ", "RQ", "N", "TP", "FP", "FN")
-    cells = [[_cell(value) for value in row] for row in [header, *rows, *groups]]
-    widths = [max(len(row[column]) for row in cells) for column in range(len(header))]
-    lines = [
-        "  ".join([row[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(row[1:], widths[1:], strict=True))])
-        for row in cells
-    ]
+    lines = columns_of_text([header, *rows, *groups]).split("\n")
     rule = "-" * len(lines[0])
     parts = [lines[:1], lines[1 : 1 + len(rows)], lines[1 + len(rows) :]]
     return f"\n{rule}\n".join("\n".join(part) for part in parts if part)
-
-
-def _cell(value: Any) -> str:
-    if isinstance(value, float):
-        return "-" if np.isnan(value) else f"{value:.2f}"
-    return str(value)
 
 
 def finite(value: Any) -> Any:
