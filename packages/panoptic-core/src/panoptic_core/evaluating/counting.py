@@ -117,8 +117,9 @@ def _segments(
     if needs_area:
         for info in segments_info:
             area = info.get("area")
-            is_number = isinstance(area, int | float) and not isinstance(area, bool)
-            if not is_number or not abs(area) < _MOST_PIXELS:  # NaN neither
+            if isinstance(area, bool) or not (
+                isinstance(area, int | float) and abs(area) < _MOST_PIXELS  # which NaN is not
+            ):
                 msg = (
                     f"{path}, segment {info['id']}: expected `area` to be a number, got {area!r}. "
                     "The exact mode believes the areas of the JSON; the default mode counts them."
