@@ -14,8 +14,7 @@ from mmengine.config import ConfigDict
 
 from panoptic_core.engine.config.loading import load_config
 from panoptic_fusion import AffinityMaps, RawOutputs
-from panoptic_heads.common import detector as two_stage
-from panoptic_heads.common import resize
+from panoptic_heads.common import network_output, resize
 
 ROOT = Path(__file__).parents[1]
 SMALL = sorted(path.name for path in (ROOT / "configs").glob("*.py"))
@@ -61,13 +60,13 @@ def test_an_error_ends_its_part(speed: ModuleType) -> None:
 
 def test_resizing_is_watched_for_a_while(speed: ModuleType) -> None:
     watch = speed.Stopwatch(torch.device("cpu"))
-    originals = resize.resize_logits, two_stage.resize_winner
+    originals = resize.resize_logits, network_output.resize_winner
     with speed.watched_resizing(watch):
-        two_stage.resize_winner(torch.zeros(3, 2, 2), resize.Sizes((8, 8), (8, 8), (8, 8)))
+        network_output.resize_winner(torch.zeros(3, 2, 2), resize.Sizes((8, 8), (8, 8), (8, 8)))
     assert set(watch.spent) == {"rest"}
     with pytest.raises(RuntimeError), speed.watched_resizing(watch):
         raise RuntimeError
-    assert (resize.resize_logits, two_stage.resize_winner) == originals
+    assert (resize.resize_logits, network_output.resize_winner) == originals
 
 
 # --- the scene

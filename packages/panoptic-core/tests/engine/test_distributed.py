@@ -2,6 +2,7 @@ import os
 import socket
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -52,6 +53,16 @@ def test_two_processes_on_the_cpu() -> None:
         assert process.returncode == 0, errors
 
 
+@pytest.fixture
+def alone() -> dict[str, str]:
+    """Return the variables of a group of one process on the CPU."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    place = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "CUDA_VISIBLE_DEVICES": ""}
+    return {**place, "WORLD_SIZE": "1", "RANK": "0", "LOCAL_RANK": "0"}
+
+
 LATE = """
 import atexit, os, sys
 from panoptic_core.engine.distributed import end_process, join_processes, leave_processes
@@ -70,14 +81,10 @@ sys.exit(end_process(3))
 
 
 @pytest.mark.parametrize(("group", "status"), [("group", 3), ("alone", -6)])
-def test_a_process_of_a_group_ends_without_teardown(group: str, status: int) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    here = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "CUDA_VISIBLE_DEVICES": ""}
+def test_a_process_of_a_group_ends_without_teardown(group: str, status: int, alone: dict[str, str]) -> None:
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", LATE, group],
-        env={**os.environ, **here, "WORLD_SIZE": "1", "RANK": "0", "LOCAL_RANK": "0"},
+        env={**os.environ, **alone},
         capture_output=True,
         text=True,
         timeout=120,
@@ -85,6 +92,36 @@ def test_a_process_of_a_group_ends_without_teardown(group: str, status: int) -> 
     )
     assert done.returncode == status, done.stderr
     assert done.stdout.split("\n")[:2] == ["done", "handlers ran"]
+
+
+LEFT = """
+import gc, os, sys, torch
+from panoptic_core.engine.distributed import end_process, join_processes, leave_processes
+
+join_processes("pytorch")
+torch.distributed.all_reduce(torch.ones(3))
+leave_processes()
+gc.collect()
+tasks = "/proc/self/task"
+names = [open(f"{tasks}/{task}/comm").read().strip() for task in os.listdir(tasks)]
+assert not torch.distributed.is_initialized()
+# Nobody waits for the threads: one could wait for the lock that the one who waits for it holds.
+assert "pt_gloo_runloop" in names, names
+sys.exit(end_process(0))
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="lists threads as Linux does")
+def test_the_threads_of_a_group_that_was_left_are_not_waited_for(alone: dict[str, str]) -> None:
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", LEFT],
+        env={**os.environ, **alone},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ from panoptic_core.registry import MODEL_WRAPPERS
 
 LAUNCHERS = ("none", "pytorch", "slurm", "mpi")
 _DEFAULT_PORT = "29500"  # torch.distributed's own
+_left_groups: list[Any] = []
 _gloo_threads: list[int] = []  # processes that started some: this one, or the one that it was forked from
 # What each launcher calls rank, number of processes, rank on this machine.
 _VARIABLES = {
@@ -82,8 +83,15 @@ def join_processes(launcher: str) -> None:
 
 
 def leave_processes() -> None:
-    """Close the process group, so that a program ends without a warning."""
+    """Close the process group, so that a program ends without a warning.
+
+    A gloo group stays in memory. Its destructor waits for its threads and holds Python's lock meanwhile,
+    where DDP's reducer has the last reference; a thread that needs the lock to let go of a tensor then waits
+    for ever.
+    """
     if distributed.is_available() and distributed.is_initialized():
+        if distributed.get_backend() == "gloo":
+            _left_groups.append(distributed.group.WORLD)
         distributed.destroy_process_group()
 
 
@@ -92,10 +100,10 @@ def end_process(status: int) -> int:
 
     For the last line of a script alone: nothing after it runs.
 
-    gloo's threads outlive the group, since DDP's reducer keeps it. A thread that lets go of its last tensor
-    while Python already tears itself down ends the process by SIGABRT ("terminate called without an active
-    exception"; https://github.com/pytorch/pytorch/pull/179291), and a run that has succeeded counts as
-    failed. So everything that Python does at the end is done here, but not its teardown.
+    gloo's threads outlive the group. One that lets go of its last tensor while Python already tears itself
+    down ends the process by SIGABRT ("terminate called without an active exception";
+    https://github.com/pytorch/pytorch/pull/179291), and a run that has succeeded counts as failed. So
+    everything that Python does at the end is done here, but not its teardown.
 
     Args:
         status: The exit status.
