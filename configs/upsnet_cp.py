@@ -28,3 +28,5 @@ model.update(
     ),
 )
 model["semantic_head"].update(type=DeformableSemanticHead, num_convs=1)
+
+tta = dict(scales=[0.75, 1.0, 1.25], flip=True, semantics_only=True, space="logits")  # --tta; scales: ours

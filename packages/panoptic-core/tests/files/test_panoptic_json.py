@@ -65,6 +65,10 @@ ENTRY = content()["annotations"][0]
         ([], "list `annotations`, got list"),
         ({"images": []}, r"list `annotations`, got \['images'\]"),
         (content(annotations=[{"image_id": 1, "bbox": [0, 0, 1, 1]}]), "`file_name` .*an instances JSON"),
+        (
+            content(annotations=[{"image_id": 1, "file_name": "a\0.png", "segments_info": []}]),
+            "image 1: `file_name` .*NUL byte",
+        ),
         (content(annotations=[ENTRY | {"segments_info": None}]), "`segments_info`"),
         (content(annotations=[ENTRY | {"image_id": 1.5}]), r"`image_id` \(int or str\)"),
         (content(annotations=["x"]), "`image_id`"),

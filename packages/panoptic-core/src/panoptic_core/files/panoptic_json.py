@@ -199,6 +199,12 @@ def _check_annotation(annotation: Any, path: Path) -> None:
                 "A panoptic JSON has one annotation an image; an instances JSON has one an object."
             )
             raise PanopticFileError(msg)
+    if "\0" in annotation["file_name"]:
+        msg = (
+            f"{path}, image {annotation['image_id']!r}: `file_name` {annotation['file_name']!r} has a NUL byte, "
+            "which no file can. Write the name again."
+        )
+        raise PanopticFileError(msg)
 
 
 def _distinct(categories: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
