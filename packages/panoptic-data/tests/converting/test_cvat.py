@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from panoptic_data.cli import main
-from panoptic_data.converting import Segments
+from panoptic_data.converting import Segments, convert
 from panoptic_data.converting.cvat import plan_cvat
 
 META = (
@@ -106,6 +106,24 @@ def test_subsets_are_splits(tmp_path: Path) -> None:
         "Train": ["a"],
         "rest": ["b"],
     }
+
+
+def test_a_subset_joins_the_split_of_its_name(tmp_path: Path) -> None:
+    images = (
+        '<image id="0" name="a.jpg" subset="train" width="8" height="6"></image>'
+        '<image id="1" name="b.jpg" width="8" height="6"></image>'
+    )
+    plan = plan_cvat(write(tmp_path, "", images=images), things=["cow"])
+    (outcome,) = convert(plan, tmp_path / "out", workers=1)
+    assert outcome.name == "train"
+    assert outcome.num_images == 2  # one did not overwrite the other
+
+
+def test_an_image_that_is_there_twice_is_not_lost(tmp_path: Path) -> None:
+    images = '<image id="0" name="a.jpg" width="8" height="6"></image>' * 2
+    plan = plan_cvat(write(tmp_path, "", images=images), things=["cow"])
+    with pytest.raises(ValueError, match="its own image_id, got 'a' for both"):
+        convert(plan, tmp_path / "out", workers=1)
 
 
 @pytest.mark.parametrize(

@@ -267,6 +267,23 @@ def test_names_that_cannot_be(tmp_path: Path, change: dict[str, str], message: s
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (("a", "a"), "its own name, got a, a"),
+        (("annotations",), "got 'annotations'"),
+        (("../a",), "new folder"),
+        (("",), "new folder"),
+    ],
+)
+def test_splits_that_cannot_be(tmp_path: Path, names: tuple[str, ...], message: str) -> None:
+    plan = make_plan(tmp_path, 1)
+    splits = tuple(replace(plan.splits[0], name=name) for name in names)
+    with pytest.raises(ValueError, match=message):
+        convert(replace(plan, splits=splits), tmp_path / "out", workers=1)
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_line_that_was_cut_off_is_done_again(tmp_path: Path) -> None:
     plan = make_plan(tmp_path)
     convert(plan, tmp_path / "out", workers=1)

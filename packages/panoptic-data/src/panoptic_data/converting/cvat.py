@@ -25,7 +25,7 @@ from panoptic_data.converting.painting import (
     from_rectangle,
     paint,
 )
-from panoptic_data.converting.plan import Item, Plan, Segments, SplitPlan, divide, id_of, map_name
+from panoptic_data.converting.plan import Item, Plan, Segments, divide_items, id_of, map_name
 
 _AREAS = ("polygon", "mask", "box", "ellipse")
 _CURE = "Export the task as 'CVAT for images 1.1'."
@@ -145,24 +145,17 @@ def plan_cvat(
     places = [path.parent / "images", path.parent]
     if image_folder is not None:
         places = [require_folder(image_folder, "the photographs", "Name their folder by --image-folder.")]
-    items: dict[str, list[Item]] = {}
+    items, subsets = [], []
     for values, shapes in images:
         name = values["name"]
         size = (int(values["height"]), int(values["width"]))
         subset = values.get("subset", "")
         image = _find_image(name, subset, places, path)
-        item = Item(id_of(name), image, name, map_name(name), (), (size, tuple(shapes)))
+        items.append(Item(id_of(name), image, name, map_name(name), (), (size, tuple(shapes))))
         # CVAT says "default" where no subset was chosen.
-        items.setdefault("" if subset.lower() == "default" else subset, []).append(item)
-    plans = []
-    for subset, group in items.items():
-        if subset:
-            plans.append(SplitPlan(subset, group, (path,)))
-            continue
-        by_name = {item.image_name: item for item in group}
-        parts = divide(list(by_name), split, val)
-        plans += [SplitPlan(part, [by_name[n] for n in names], (path,)) for part, names in parts.items()]
-    return Plan("cvat", path, {"val": val}, table, CvatReader(table), tuple(plans))
+        subsets.append("" if subset.lower() == "default" else subset)
+    splits = divide_items(items, split, val, subsets=subsets, sources=(path,))
+    return Plan("cvat", path, {"val": val}, table, CvatReader(table), splits)
 
 
 def _read(path: Path) -> tuple[set[str], dict[str, Any], list[tuple[dict[str, str], list[Shape]]]]:

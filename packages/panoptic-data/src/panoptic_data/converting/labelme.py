@@ -4,6 +4,7 @@ import base64
 import binascii
 import io
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
@@ -30,8 +31,7 @@ from panoptic_data.converting.plan import (
     Item,
     Plan,
     Segments,
-    SplitPlan,
-    divide,
+    divide_items,
     id_of,
     map_name,
 )
@@ -146,14 +146,12 @@ def plan_labelme(
         msg = f"Expected labelme's JSON files in {root}, got none: {describe_place(root)}. Give their folder."
         raise FileNotFoundError(msg)
     table = choose_classes(labels, things, classes, f"the labels of {root.name}")
-    by_name = {item.image_name: item for item in items}
-    if len(by_name) < len(items):
-        names = [item.image_name for item in items]
-        twice = sorted({name for name in names if names.count(name) > 1})
+    counts = Counter(item.image_name for item in items)
+    twice = sorted(name for name, count in counts.items() if count > 1)
+    if twice:
         msg = f"Expected one labelme file an image in {root}, got several of {show(twice)}."
         raise ValueError(msg)
-    parts = divide(list(by_name), split, val)
-    splits = tuple(SplitPlan(part, [by_name[name] for name in names]) for part, names in parts.items())
+    splits = divide_items(items, split, val)
     notes = (
         (f"{len(others)} JSON files are not labelme's and were left out: {show(others)}",) if others else ()
     )

@@ -19,7 +19,7 @@ from panoptic_data.converting.plan import (
     Segments,
     SplitPlan,
     choose_splits,
-    divide,
+    divide_items,
     id_of,
     list_images,
     map_name,
@@ -230,9 +230,7 @@ def plan_masks(
     for name, place in groups.items():
         items = _items(place, folders)
         has_instances |= len(items[0].sources) > 1
-        by_name = {item.image_name: item for item in items}
-        parts = divide(list(by_name), split, val) if not name else {name: list(by_name)}
-        plans += [SplitPlan(part, [by_name[n] for n in names]) for part, names in parts.items()]
+        plans += divide_items(items, name or split, val)
     chosen = lonely or ("crowd" if has_instances else "components")
     notes = []
     if not has_instances and table.num_things:

@@ -184,6 +184,53 @@ def divide(names: Sequence[str], split: str, percent: float) -> dict[str, list[s
     }
 
 
+def divide_items(
+    items: Sequence[Item],
+    split: str,
+    percent: float,
+    *,
+    subsets: Sequence[str] = (),
+    sources: tuple[Path, ...] = (),
+) -> tuple[SplitPlan, ...]:
+    """Put each image into the split that its annotation names, the others as :func:`divide` does.
+
+    Args:
+        items: The images, in the order of the JSON to be.
+        split: The split of images that name none.
+        percent: The share of these that goes to "val".
+        subsets: The split that each image names, ``""`` for none; empty if no format says so.
+        sources: As :class:`SplitPlan` has them.
+    """
+    named = subsets or [""] * len(items)
+    free = [item.image_name for item, subset in zip(items, named, strict=True) if not subset]
+    parts = divide(free, split, percent) if free else {}
+    part_of = {name: part for part, names in parts.items() for name in names}
+    groups: dict[str, list[Item]] = {part: [] for part in parts}
+    for item, subset in zip(items, named, strict=True):
+        groups.setdefault(subset or part_of[item.image_name], []).append(item)
+    return tuple(SplitPlan(name, group, sources) for name, group in groups.items())
+
+
+def check_splits(splits: Sequence[SplitPlan]) -> None:
+    """Check that no split overwrites another one, or the folders that all of them share.
+
+    Raises:
+        ValueError: If two splits have one name, a name is no name of a folder, or as in :func:`check_items`.
+    """
+    names = [split.name for split in splits]
+    for name in names:
+        if name in ("", ".", "..", "annotations", "conversion") or "/" in name or "\\" in name:
+            msg = (
+                f"Expected the name of a split to be that of a new folder, got {name!r}. Choose another."
+            )
+            raise ValueError(msg)
+        if names.count(name) > 1:
+            msg = f"Expected each split to have its own name, got {show(names)}. Rename one of them."
+            raise ValueError(msg)
+    for split in splits:
+        check_items(split)
+
+
 def check_items(split: SplitPlan) -> None:
     """Check that the images of a split can stand beside each other in one folder and one JSON.
 

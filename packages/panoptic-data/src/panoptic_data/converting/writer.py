@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from panoptic_core.files import atomic_path
-from panoptic_data.converting.plan import Item, Plan, SplitPlan, check_items
+from panoptic_data.converting.plan import Item, Plan, SplitPlan, check_splits
 from panoptic_data.converting.state import (
     FOLDER,
     begin_state,
@@ -86,12 +86,11 @@ def convert(
         One outcome a split. Images that failed are in it, not an exception: the others are done.
 
     Raises:
-        ValueError: If OUT holds files of another conversion, or a split's images cannot stand beside each
-            other.
+        ValueError: If OUT holds files of another conversion, or splits, or a split's images, cannot stand
+            beside each other.
     """
     root = Path(out)
-    for split in plan.splits:
-        check_items(split)
+    check_splits(plan.splits)
     return [_convert_split(plan, split, root, images, workers, restart, progress) for split in plan.splits]
 
 
