@@ -149,11 +149,27 @@ def test_sizes(root: Path) -> None:
 
 def test_names_of_maps(root: Path) -> None:
     save(root / "images/sub/b.jpg", np.zeros((4, 5)))
-    with pytest.raises(FileNotFoundError, match=r"sub/b.jpg in .*masks, got none.*0001_mask.png"):
+    (outcome,) = convert(plan_masks(root, root / "classes.csv", void=["0"]), root / "out", workers=1)
+    assert outcome.num_images == 1  # the other one is done
+    assert "0001_mask.png" in outcome.failures[0][1]
+    (root / "masks/a.png").rename(root / "masks/c.png")
+    with pytest.raises(FileNotFoundError, match=r"a.jpg in .*masks, got none: .*masks holds c.png"):
         plan_masks(root, root / "classes.csv")
+    (root / "masks/c.png").rename(root / "masks/a.png")
     save(root / "masks/sub/b_mask.png", SEMANTIC)
     (split,) = plan_masks(root, root / "classes.csv").splits
     assert [item.image_id for item in split.items] == ["a", "sub/b"]
+
+
+def test_maps_without_a_photograph_are_noted(root: Path) -> None:
+    save(root / "masks/b.png", SEMANTIC)
+    save(root / "instances/a.png", INSTANCES)
+    save(root / "instances/sub/c.png", INSTANCES)
+    notes = plan_masks(root, root / "classes.csv").notes
+    assert notes == (
+        f"1 maps in {root / 'masks'} have no photograph and are left out: b.png",
+        f"1 maps in {root / 'instances'} have no photograph and are left out: sub/c.png",
+    )
 
 
 def test_splits(root: Path, tmp_path: Path) -> None:

@@ -230,12 +230,12 @@ def _find_images(path: Path, given: str | Path | None, split: str, names: Sequen
     if given is not None:
         places = [require_folder(given, "the photographs", "Name their folder by --image-folder.")]
     for place in places:
-        if names and (place / names[0]).is_file():
+        if any((place / name).is_file() for name in names if name):
             return place
     tried = ", ".join(str(place) for place in places)
     first = names[0] if names else "any image"
     msg = (
-        f"Expected {first}, the first image of {path}, in one of {tried}, got none: "
+        f"Expected the images of {path}, such as {first}, in one of {tried}, got none: "
         f"{describe_place(places[0])}. Name the folder of the photographs by --image-folder."
     )
     raise FileNotFoundError(msg)

@@ -34,6 +34,7 @@ from panoptic_data.converting.plan import (
     divide_items,
     id_of,
     map_name,
+    walk_files,
 )
 
 _VOID_LABELS = frozenset({"__ignore__", "_background_"})
@@ -124,13 +125,13 @@ def plan_labelme(
         val: How many percent of the images go to a split "val" instead.
 
     Raises:
-        FileNotFoundError: If there is no labelme file, or a photograph is missing.
+        FileNotFoundError: If there is no labelme file, or no photograph of any.
         ValueError: If a file cannot be read, or neither `things` nor `classes` is given.
     """
     root = Path(source)
     if not root.is_file():
         require_folder(root, "labelme's JSON files", "Give their folder.")
-    paths = [root] if root.is_file() else sorted(root.rglob("*.json"))
+    paths = [root] if root.is_file() else sorted(path for path in walk_files(root) if path.suffix == ".json")
     items, labels, others = [], set(), []
     base = root.parent if root.is_file() else root
     for path in paths:
@@ -139,9 +140,9 @@ def plan_labelme(
             others.append(path.relative_to(base).as_posix())
             continue
         labels |= {str(shape.get("label")) for shape in content["shapes"]} - _VOID_LABELS
-        image = _find_image(path, content)
+        image, problem = _find_image(path, content)
         name = (path.parent.relative_to(base) / image.name).as_posix()
-        items.append(Item(id_of(name), image, name, map_name(name), (path,)))
+        items.append(Item(id_of(name), image, name, map_name(name), (path,), problem=problem))
     if not items:
         msg = f"Expected labelme's JSON files in {root}, got none: {describe_place(root)}. Give their folder."
         raise FileNotFoundError(msg)
@@ -196,15 +197,15 @@ def _read(path: Path, *, required: bool = True) -> dict[str, Any]:
     return content
 
 
-def _find_image(path: Path, content: Mapping[str, Any]) -> Path:
-    """Return the photograph of a labelme file: as it says, else the one beside it of the same name."""
+def _find_image(path: Path, content: Mapping[str, Any]) -> tuple[Path, str]:
+    """Return the photograph, as the file says, else the one beside it of its name; and what is wrong."""
     text = str(content.get("imagePath") or "")
     name = PureWindowsPath(text).as_posix() if "\\" in text else PurePosixPath(text).as_posix()
     candidates = [path.parent / name, path.parent / PurePosixPath(name).name] if text else []
     candidates += [path.with_suffix(suffix) for suffix in sorted(IMAGE_SUFFIXES)]
     for candidate in candidates:
         if candidate.is_file():
-            return candidate
+            return candidate, ""
     hint = (
         " The JSON holds a copy of it (imageData): export it, e.g. by labelme_export_json."
         if content.get("imageData")
@@ -212,4 +213,4 @@ def _find_image(path: Path, content: Mapping[str, Any]) -> Path:
     )
     place = describe_place(path.parent)
     msg = f"Expected the photograph of {path} at {candidates[0]}, got none: {place}.{hint}"
-    raise FileNotFoundError(msg)
+    return candidates[0], msg

@@ -205,7 +205,7 @@ def plan_masks(
         splits: Which splits to convert, if the source is a folder of splits.
 
     Raises:
-        FileNotFoundError: If a folder or a mask is missing.
+        FileNotFoundError: If a folder or every mask is missing.
         ValueError: If an option or the class file is not as it should be.
     """
     root, table = Path(source), read_classes(classes)
@@ -223,16 +223,17 @@ def plan_masks(
             raise FileNotFoundError(msg)
         groups = {name: root / name for name in choose_splits(found, splits, root)}
     plans: list[SplitPlan] = []
+    notes: list[str] = []
     has_instances = False
     if val and "" not in groups:
         msg = f"Expected no --val for a folder of splits ({show(groups)} in {root}), got {val:g}."
         raise ValueError(msg)
     for name, place in groups.items():
-        items = _items(place, folders)
-        has_instances |= len(items[0].sources) > 1
+        items, lost = _items(place, folders)
+        notes += lost
+        has_instances |= (place / instance_folder).is_dir()
         plans += divide_items(items, name or split, val)
     chosen = lonely or ("crowd" if has_instances else "components")
-    notes = []
     if not has_instances and table.num_things:
         notes.append(
             f"There are no instance maps ({instance_folder}/): each connected region of a thing class "
@@ -245,25 +246,33 @@ def plan_masks(
     return Plan("masks", root, options, table, reader, tuple(plans), tuple(notes))
 
 
-def _items(place: Path, folders: tuple[str, str, str]) -> list[Item]:
+def _items(place: Path, folders: tuple[str, str, str]) -> tuple[list[Item], list[str]]:
+    """Return the images of a split, and what else is there."""
     images = list_images(place / folders[0], "photographs", "Name their folder by --image-folder.")
     masks = _maps_by_id(place / folders[1], "semantic maps", "Name their folder by --mask-folder.")
     has_instances = (place / folders[2]).is_dir()
     instances = _maps_by_id(place / folders[2], "instance maps", "") if has_instances else {}
-    items = []
+    items, used = [], set()
     for name in images:
         found = [_find(maps, name) for maps in ([masks, instances] if has_instances else [masks])]
+        used |= set(found)
+        problem = ""
         if None in found:
             folder = place / folders[1 + found.index(None)]
-            msg = (
+            problem = (
                 f"Expected a map of {place / folders[0] / name} in {folder}, got none: "
                 f"{describe_place(folder)}. A map has its photograph's name (0001.jpg: 0001.png or "
                 "0001_mask.png). Add it, or take the photograph away."
             )
-            raise FileNotFoundError(msg)
         sources = tuple(path for path in found if path is not None)
-        items.append(Item(id_of(name), place / folders[0] / name, name, map_name(name), sources))
-    return items
+        image = place / folders[0] / name
+        items.append(Item(id_of(name), image, name, map_name(name), sources, problem=problem))
+    notes = []
+    for root, maps in ((place / folders[1], masks), (place / folders[2], instances)):
+        lonely = [path.relative_to(root).as_posix() for path in maps.values() if path not in used]
+        if lonely:
+            notes.append(f"{len(lonely)} maps in {root} have no photograph and are left out: {show(lonely)}")
+    return items, notes
 
 
 def _maps_by_id(folder: Path, what: str, cure: str) -> dict[str, Path]:

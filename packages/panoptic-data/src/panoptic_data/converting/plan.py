@@ -1,7 +1,8 @@
 """What a converter hands to the writer: the images of each split, and a function that reads one of them."""
 
+import os
 import zlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -27,6 +28,7 @@ class Item:
         map_name: The name of its panoptic PNG below the split's folder of maps.
         sources: Files that only this image is made of; if one changes, the image is converted again.
         content: What the reader needs beside them; it is sent to another process.
+        problem: Why it cannot be converted, if that is known already: it fails, the others do not.
     """
 
     image_id: int | str
@@ -35,6 +37,7 @@ class Item:
     map_name: str
     sources: tuple[Path, ...] = ()
     content: Any = None
+    problem: str = ""
 
 
 @dataclass(frozen=True)
@@ -127,6 +130,25 @@ def id_of(image_name: str) -> str:
     return PurePosixPath(image_name).with_suffix("").as_posix()
 
 
+def walk_files(folder: Path) -> Iterator[Path]:
+    """Yield all files below a folder; linked folders too, after the others, and each folder once."""
+    seen: set[str] = set()
+    waiting = [str(folder)]
+    while waiting:
+        for place, folders, names in os.walk(waiting.pop(0), onerror=_refuse):
+            real = os.path.realpath(place)
+            if real in seen:
+                folders.clear()
+                continue
+            seen.add(real)
+            yield from (Path(place, name) for name in names)
+            waiting += [str(path) for name in sorted(folders) if (path := Path(place, name)).is_symlink()]
+
+
+def _refuse(error: OSError) -> None:
+    raise error
+
+
 def list_images(folder: str | Path, what: str, cure: str) -> list[str]:
     """Return the names of all images below a folder, with ``/``, sorted.
 
@@ -136,7 +158,7 @@ def list_images(folder: str | Path, what: str, cure: str) -> list[str]:
     place = require_folder(folder, what, cure)
     names = sorted(
         path.relative_to(place).as_posix()
-        for path in place.rglob("*")
+        for path in walk_files(place)
         if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".") and path.is_file()
     )
     if not names:
@@ -200,7 +222,13 @@ def divide_items(
         percent: The share of these that goes to "val".
         subsets: The split that each image names, ``""`` for none; empty if no format says so.
         sources: As :class:`SplitPlan` has them.
+
+    Raises:
+        FileNotFoundError: If no image can be converted; the message is the first one's problem.
+        ValueError: As :func:`divide`.
     """
+    if items and all(item.problem for item in items):
+        raise FileNotFoundError(items[0].problem)
     named = subsets or [""] * len(items)
     free = [item.image_name for item, subset in zip(items, named, strict=True) if not subset]
     parts = divide(free, split, percent) if free else {}
@@ -220,9 +248,7 @@ def check_splits(splits: Sequence[SplitPlan]) -> None:
     names = [split.name for split in splits]
     for name in names:
         if name in ("", ".", "..", "annotations", "conversion") or "/" in name or "\\" in name:
-            msg = (
-                f"Expected the name of a split to be that of a new folder, got {name!r}. Choose another."
-            )
+            msg = f"Expected the name of a split to be that of a new folder, got {name!r}. Choose another."
             raise ValueError(msg)
         if names.count(name) > 1:
             msg = f"Expected each split to have its own name, got {show(names)}. Rename one of them."
