@@ -207,6 +207,18 @@ def test_foreign_files_are_not_overwritten(tmp_path: Path) -> None:
     assert target.read_text() == "mine"
 
 
+def test_other_photographs_are_not_overwritten(tmp_path: Path) -> None:
+    plan = make_plan(tmp_path, 1)
+    mine = tmp_path / "out/train/sub/0.png"
+    mine.parent.mkdir(parents=True)
+    mine.write_text("mine, in another size")
+    with pytest.raises(ValueError, match=r"got .*out/train/sub/0.png, which no conversion wrote"):
+        convert(plan, tmp_path / "out", workers=1)
+    assert mine.read_text() == "mine, in another size"
+    convert(plan, tmp_path / "out", workers=1, images="none")
+    assert mine.read_text() == "mine, in another size"
+
+
 def test_splits_have_the_same_classes(tmp_path: Path) -> None:
     plan = make_plan(tmp_path)
     convert(plan, tmp_path / "out", workers=1)

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from panoptic_core.files import atomic_path
+from panoptic_data.checks import show
 from panoptic_data.converting.plan import Item, Plan, SplitPlan, check_splits
 from panoptic_data.converting.state import (
     FOLDER,
@@ -107,7 +108,8 @@ def _convert_split(
     state_path = root / FOLDER / f"{split.name}.jsonl"
     place = Place(json_path.with_suffix(""), root / split.name, images)
     job = describe_job(plan, split, images)
-    _check_free(place, json_path, state_path, restart)
+    if not state_path.exists() and not restart:
+        _check_free(place, split, json_path)
     for folder in (place.maps, state_path.parent):
         folder.mkdir(parents=True, exist_ok=True)
     with locked(state_path.with_suffix(".lock")):
@@ -136,15 +138,22 @@ def _convert_split(
         return _finish(plan, split, ordered, json_path, state_path.with_suffix(".txt"), kept)
 
 
-def _check_free(place: Place, json_path: Path, state_path: Path, restart: bool) -> None:
+def _check_free(place: Place, split: SplitPlan, json_path: Path) -> None:
     """Check that nothing is overwritten that no conversion wrote."""
-    if state_path.exists() or restart:
-        return
-    taken = json_path if json_path.exists() else place.maps
-    if json_path.exists() or (place.maps.is_dir() and any(place.maps.iterdir())):
+    taken = [json_path] if json_path.exists() else []
+    if place.maps.is_dir() and any(place.maps.iterdir()):
+        taken.append(place.maps)
+    if place.mode != "none" and place.images.is_dir():
+        pairs = ((place.images / item.image_name, item.image) for item in split.items)
+        taken += [
+            path
+            for path, image in pairs
+            if path.is_file() and not path.is_symlink() and not (image.exists() and path.samefile(image))
+        ]
+    if taken:
         msg = (
-            f"Expected OUT to have no split '{json_path.stem.removeprefix('panoptic_')}' yet, got {taken}, "
-            "which no conversion wrote. Choose another OUT, or pass --restart to replace it."
+            f"Expected OUT to have no split '{split.name}' yet, got {show(taken, 2)}, which no conversion "
+            "wrote. Choose another OUT, or pass --restart to replace it."
         )
         raise ValueError(msg)
 
