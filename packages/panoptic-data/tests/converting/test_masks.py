@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 from numpy.typing import ArrayLike
@@ -144,6 +145,28 @@ def test_a_jpeg_is_no_label_map(root: Path) -> None:
 def test_sizes(root: Path) -> None:
     save(root / "instances/a.png", np.zeros((5, 4)))
     with pytest.raises(ValueError, match=r"got \(5, 4\) and \(4, 5\)"):
+        read(root)
+
+
+def test_maps_that_cannot_be_read(root: Path) -> None:
+    path = root / "masks/a.png"
+    path.write_bytes(path.read_bytes()[:45])
+    with pytest.raises(ValueError, match=r"label map at .*a\.png, but it cannot be read: .*truncated"):
+        read(root)
+    path.write_bytes(b"")
+    with pytest.raises(ValueError, match=r"cannot be read: no image is recognised"):
+        read(root)
+
+
+def test_colours_of_16_bits_would_lose_half_of_them(root: Path) -> None:
+    cv2.imwrite(str(root / "masks/a.png"), np.full((4, 5, 3), 257, np.uint16))
+    with pytest.raises(ValueError, match=r"8 bits a colour in .*a\.png, got 16"):
+        read(root)
+
+
+def test_ids_in_three_equal_channels(root: Path) -> None:
+    Image.fromarray(np.repeat(np.array(SEMANTIC, np.uint8)[..., None], 3, axis=2)).save(root / "masks/a.png")
+    with pytest.raises(ValueError, match=r"got #000000, #010101, .*If these greys are ids, save one channel"):
         read(root)
 
 

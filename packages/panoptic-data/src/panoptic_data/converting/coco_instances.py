@@ -12,7 +12,7 @@ from panoptic_core.categories import CategoryTable
 from panoptic_data.checks import describe_place, read_json, require_folder, show
 from panoptic_data.checks_coco import check_keys
 from panoptic_data.converting.classes import classes_from_names, ids_by_name, read_classes
-from panoptic_data.converting.masks import read_labels
+from panoptic_data.converting.files import read_labels
 from panoptic_data.converting.painting import Layer, Region, from_segmentation, paint
 from panoptic_data.converting.plan import Item, Plan, Segments, SplitPlan, id_of, map_name
 

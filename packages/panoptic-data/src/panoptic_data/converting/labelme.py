@@ -16,6 +16,7 @@ from PIL import Image, UnidentifiedImageError
 from panoptic_core.categories import CategoryTable
 from panoptic_data.checks import describe_place, require_folder, show
 from panoptic_data.converting.classes import classes_from_names, ids_by_name, read_classes
+from panoptic_data.converting.files import IMAGE_SUFFIXES, walk_files
 from panoptic_data.converting.painting import (
     Layer,
     Region,
@@ -27,14 +28,12 @@ from panoptic_data.converting.painting import (
     paint,
 )
 from panoptic_data.converting.plan import (
-    IMAGE_SUFFIXES,
     Item,
     Plan,
     Segments,
     divide_items,
     id_of,
     map_name,
-    walk_files,
 )
 
 _VOID_LABELS = frozenset({"__ignore__", "_background_"})

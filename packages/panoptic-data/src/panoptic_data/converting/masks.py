@@ -8,11 +8,11 @@ from typing import Literal
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
 
 from panoptic_core.categories import CategoryTable
 from panoptic_data.checks import describe_place, show
 from panoptic_data.converting.classes import parse_color, read_classes
+from panoptic_data.converting.files import find_values, list_images, read_labels
 from panoptic_data.converting.plan import (
     Item,
     Plan,
@@ -21,7 +21,6 @@ from panoptic_data.converting.plan import (
     choose_splits,
     divide_items,
     id_of,
-    list_images,
     map_name,
 )
 
@@ -81,9 +80,11 @@ class MaskReader:
         unknown = [value for value in found.tolist() if value not in values and value not in void]
         if unknown:
             named = show([_as_color(value) for value in unknown] if is_rgb else unknown)
+            is_grey = is_rgb and not (found % 0x010101).any()
+            hint = " If these greys are ids, save one channel." if is_grey else ""
             msg = (
                 f"Expected the values of {path} to be classes ({self.table.name}) or void, got {named}. "
-                "Add them to the class file, or say that they are no class: --void VALUE ..."
+                f"Add them to the class file, or say that they are no class: --void VALUE ...{hint}"
             )
             raise ValueError(msg)
         labels = np.array(
@@ -127,50 +128,6 @@ class MaskReader:
         return Segments.from_rows(
             rows, category_ids, (known % stride == stride - 1).tolist(), self.table, notes
         )
-
-
-def read_labels(path: Path) -> tuple[NDArray[np.int64], bool]:
-    """Read a label map.
-
-    Args:
-        path: A PNG (or another lossless picture) of grey values, of a palette's indices, or of colours.
-
-    Returns:
-        ``(H, W)`` values, for colours R + 256 G + 65536 B, and whether they are colours.
-
-    Raises:
-        ValueError: If it cannot be read, or is a JPEG.
-    """
-    try:
-        with Image.open(path) as image:
-            if image.format == "JPEG":
-                msg = f"Expected a lossless label map at {path}, got a JPEG, which changes values. Take PNGs."
-                raise ValueError(msg)
-            is_rgb = image.mode in ("RGB", "RGBA")
-            if not is_rgb and image.mode not in ("L", "P", "1", "I", "I;16", "I;16B"):
-                msg = f"Expected grey, palette or RGB values in {path}, got an image of mode '{image.mode}'."
-                raise ValueError(msg)
-            values = np.asarray(image)
-    except UnidentifiedImageError:
-        msg = f"Expected a label map at {path}, but no image could be recognised in it. Write it again."
-        raise ValueError(msg) from None
-    values = values.astype(np.int64)
-    if values.min() < 0:
-        msg = f"Expected values >= 0 in {path}, got {values.min()}. Write it as a PNG of 8 or 16 bits."
-        raise ValueError(msg)
-    return (values[..., :3] @ np.array([1, 256, 65536]) if is_rgb else values), is_rgb
-
-
-def find_values(values: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the sorted values of a map, and for each pixel the place of its value among them."""
-    top = int(values.max())
-    if top >= 1 << 16:
-        found, place = np.unique(values, return_inverse=True)
-        return found, place.reshape(values.shape)
-    found = np.flatnonzero(np.bincount(values.reshape(-1), minlength=top + 1))  # no sorting of pixels
-    table = np.zeros(top + 1, dtype=np.int64)
-    table[found] = np.arange(found.size)
-    return found, table[values]
 
 
 def plan_masks(

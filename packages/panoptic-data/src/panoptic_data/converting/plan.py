@@ -1,8 +1,7 @@
 """What a converter hands to the writer: the images of each split, and a function that reads one of them."""
 
-import os
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -12,9 +11,7 @@ from numpy.typing import NDArray
 
 from panoptic_core.categories import CategoryTable
 from panoptic_core.files import color_ids
-from panoptic_data.checks import describe_place, require_folder, show
-
-IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"})
+from panoptic_data.checks import describe_place, show
 
 
 @dataclass(frozen=True)
@@ -128,44 +125,6 @@ def map_name(image_name: str) -> str:
 def id_of(image_name: str) -> str:
     """Return an image id for formats that have none: the name without its suffix."""
     return PurePosixPath(image_name).with_suffix("").as_posix()
-
-
-def walk_files(folder: Path) -> Iterator[Path]:
-    """Yield all files below a folder; linked folders too, after the others, and each folder once."""
-    seen: set[str] = set()
-    waiting = [str(folder)]
-    while waiting:
-        for place, folders, names in os.walk(waiting.pop(0), onerror=_refuse):
-            real = os.path.realpath(place)
-            if real in seen:
-                folders.clear()
-                continue
-            seen.add(real)
-            yield from (Path(place, name) for name in names)
-            waiting += [str(path) for name in sorted(folders) if (path := Path(place, name)).is_symlink()]
-
-
-def _refuse(error: OSError) -> None:
-    raise error
-
-
-def list_images(folder: str | Path, what: str, cure: str) -> list[str]:
-    """Return the names of all images below a folder, with ``/``, sorted.
-
-    Raises:
-        FileNotFoundError: If there is no such folder, or no image in it.
-    """
-    place = require_folder(folder, what, cure)
-    names = sorted(
-        path.relative_to(place).as_posix()
-        for path in walk_files(place)
-        if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".") and path.is_file()
-    )
-    if not names:
-        endings = ", ".join(sorted(IMAGE_SUFFIXES))
-        msg = f"Expected {what} ({endings}) in {place}, got none: {describe_place(place)}. {cure}"
-        raise FileNotFoundError(msg)
-    return names
 
 
 def divide(names: Sequence[str], split: str, percent: float) -> dict[str, list[str]]:

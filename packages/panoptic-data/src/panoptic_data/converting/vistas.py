@@ -17,7 +17,7 @@ import numpy as np
 from panoptic_core.categories import VISTAS, CategoryTable
 from panoptic_core.files import read_panoptic_json
 from panoptic_data.checks import FolderIndex, describe_place, read_json, require_folder, show
-from panoptic_data.converting.masks import find_values, read_labels
+from panoptic_data.converting.files import find_values, read_labels
 from panoptic_data.converting.plan import Item, Plan, Segments, SplitPlan, choose_splits
 from panoptic_data.datasets.vistas import unlabeled_ids
 from panoptic_data.transforms.read import read_ids
