@@ -144,6 +144,7 @@ def test_images_that_left_the_source_leave_the_result(tmp_path: Path) -> None:
         "1.png",
         "2.png",
     ]
+    assert not (tmp_path / "out/train/sub/3.png").is_symlink()
 
 
 def test_bad_images_are_named_and_the_others_done(tmp_path: Path) -> None:

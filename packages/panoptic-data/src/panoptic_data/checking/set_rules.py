@@ -9,10 +9,8 @@ from typing import NamedTuple
 from panoptic_data.checking.findings import Finding
 from panoptic_data.checking.listing import Listing, is_segment_entry
 from panoptic_data.checking.rules import found
-from panoptic_data.checks import FolderIndex, show
+from panoptic_data.checks import IMAGE_SUFFIXES, FolderIndex, show
 from panoptic_data.datasets.coco_panoptic import find_image
-
-_IMAGES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"})
 
 
 def unseen_classes(listing: Listing) -> Iterator[Finding]:
@@ -47,7 +45,7 @@ def unused_files(listing: Listing, key: str, folder: FolderIndex) -> Iterator[Fi
         for place in sorted({"", *(name.rpartition("/")[0] for name in named)})
         if not place.startswith("..")
         for name in sorted(folder.names(place))
-        if Path(name).suffix.lower() in _IMAGES and (place + "/" if place else "") + name not in named
+        if Path(name).suffix.lower() in IMAGE_SUFFIXES and (place + "/" if place else "") + name not in named
     ]
     if unused:
         yield found("file-unused", listing.named(folder.root), f"{len(unused)} files: {show(unused)}")

@@ -8,9 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from panoptic_data.checks import describe_place, require_folder
-
-IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"})
+from panoptic_data.checks import IMAGE_SUFFIXES, describe_place, require_folder
 
 
 def walk_files(folder: Path) -> Iterator[Path]:

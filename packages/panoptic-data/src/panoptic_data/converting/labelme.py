@@ -14,9 +14,9 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from panoptic_core.categories import CategoryTable
-from panoptic_data.checks import describe_place, require_folder, show
+from panoptic_data.checks import IMAGE_SUFFIXES, describe_place, require_folder, show
 from panoptic_data.converting.classes import classes_from_names, ids_by_name, read_classes
-from panoptic_data.converting.files import IMAGE_SUFFIXES, walk_files
+from panoptic_data.converting.files import walk_files
 from panoptic_data.converting.painting import (
     Layer,
     Region,

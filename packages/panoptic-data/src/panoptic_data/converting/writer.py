@@ -173,11 +173,13 @@ def _check_others(root: Path, name: str, plan: Plan) -> None:
 
 
 def _remove_stale(place: Place, split: SplitPlan, done: dict[str, str]) -> None:
-    """Delete the PNGs of images that are not in the source any more, and forget them."""
+    """Delete PNGs, and links to photographs, of images that are not in the source any more; forget them."""
     wanted = {item.map_name for item in split.items}
     for name in [name for name in done if name not in wanted]:
         (place.maps / name).unlink(missing_ok=True)
-        del done[name]
+        link = place.images / json.loads(done.pop(name)).get("file_name", "")
+        if link.is_symlink():
+            link.unlink()
 
 
 def _results(
