@@ -1,6 +1,8 @@
 """The command ``panoptic-data``."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,16 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
         main(["--version"])
     assert stop.value.code == 0
     assert capsys.readouterr().out == f"panoptic-data {__version__}\n"
+
+
+def test_a_reader_that_has_seen_enough() -> None:
+    code = "import sys; from panoptic_data.cli import main; sys.exit(main(['check', '--list-rules']))"
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdout is not None
+    process.stdout.close()  # as `| head` does
+    assert process.stderr is not None
+    assert b"roken" not in process.stderr.read()
+    assert process.wait() == 1
 
 
 def test_generate(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

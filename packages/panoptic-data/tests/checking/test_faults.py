@@ -11,7 +11,7 @@ from PIL import Image
 
 from panoptic_core.categories import CITYSCAPES, COCO_PANOPTIC
 from panoptic_data.checking import RULES, Checkup, Finding, Severity, check_splits
-from panoptic_data.splits import find_splits
+from panoptic_data.splits import PanopticFiles, files_split, find_splits
 
 Sample = Any  # conftest.Sample
 FAULTS: dict[str, tuple[Callable[[Sample], None], dict[str, Any]]] = {}
@@ -37,6 +37,24 @@ def test_a_clean_set_is_clean(sample: Sample) -> None:
     assert checkup.log.kept == []
     [split] = checkup.splits
     assert (split.name, split.num_images, split.num_segments, split.num_classes) == ("val", 3, 11, 4)
+
+
+def test_other_spellings_are_no_faults(sample: Sample) -> None:
+    for row in (*sample.content["images"], *sample.content["annotations"]):
+        row["file_name"] = "./" + row["file_name"]
+    assert check(sample).log.kept == []
+
+
+def test_two_label_sets_of_the_same_images_are_no_fault(sample: Sample) -> None:
+    content = json.loads(json.dumps(sample.content))
+    for row in content["categories"]:
+        row["name"] += " in other words"
+    (sample.root / "words.json").write_text(json.dumps(content))
+    files = [
+        files_split(path.stem, PanopticFiles(path, sample.maps, sample.images), sample.root)
+        for path in (sample.root / "annotations/panoptic_val.json", sample.root / "words.json")
+    ]
+    assert check_splits(files).log.kept == []
 
 
 @pytest.mark.parametrize("quick", [False, True])
@@ -114,6 +132,14 @@ def _(s: Sample) -> None:
     s.relist(1, np.zeros((3, 5), int))
 
 
+@fault("map-of-another", image=12, what=r"1b?\.png is the map of 2\.jpg; by its name it is that of image 11")
+def _(s: Sample) -> None:
+    (s.maps / "1.png").rename(s.maps / "first.png")
+    (s.maps / "2.png").rename(s.maps / "1.png")
+    for index, name in ((1, "first.png"), (2, "1.png")):
+        s.content["annotations"][index]["file_name"] = name
+
+
 @fault("map-shared", image=10, what=r"0\.png is the map of images 10, 11")
 def _(s: Sample) -> None:
     first, second = s.content["annotations"][:2]
@@ -156,6 +182,16 @@ def _(s: Sample) -> None:
 @fault("list-absent images", what="no list `images`")
 def _(s: Sample) -> None:
     del s.content["images"]
+
+
+@fault("list-absent empty images", what="`images` is empty")
+def _(s: Sample) -> None:
+    s.content["images"] = []
+
+
+@fault("list-absent empty categories", what="`categories` is empty")
+def _(s: Sample) -> None:
+    s.content["categories"] = []
 
 
 @fault("category-malformed", what=r'the entry is \{"id": "5", "name": "dog", "isthing": 1\}')
@@ -442,6 +478,39 @@ def _(s: Sample) -> None:
     s.content["categories"].append({"id": 9, "name": "dog", "isthing": 1})
 
 
+def add_train(s: Sample, image: int, name: str) -> dict[str, Any]:
+    """Write one image of val as split train, under another name; return its JSON."""
+    (s.root / "train").mkdir()
+    (s.root / "train" / name).write_bytes((s.images / f"{image}.jpg").read_bytes())
+    maps = s.root / "annotations" / "panoptic_train"
+    maps.mkdir()
+    (maps / f"{image}.png").write_bytes((s.maps / f"{image}.png").read_bytes())
+    s.allowed = {"class-unseen"}  # one image has not all classes
+    return {
+        "categories": [dict(row) for row in s.content["categories"]],
+        "images": [s.content["images"][image] | {"file_name": name}],
+        "annotations": [s.content["annotations"][image]],
+    }
+
+
+def save_train(s: Sample, content: dict[str, Any]) -> None:
+    (s.root / "annotations" / "panoptic_train.json").write_text(json.dumps(content))
+
+
+@fault(
+    "categories-differ",
+    file="annotations/panoptic_train.json",
+    what=r"2 ids are not as in .*panoptic_val\.json: 3 is 'road', stuff here and 'sky', stuff there",
+)
+def _(s: Sample) -> None:
+    content = add_train(s, 2, "other.jpg")
+    (s.root / "train/other.jpg").write_bytes(s.write_image("new.jpg", (4, 3), 5).read_bytes())
+    (s.images / "new.jpg").unlink()
+    for row, name in zip(content["categories"][2:], ("road", "sky"), strict=True):
+        row["name"] = name
+    save_train(s, content)
+
+
 @fault("image-content-twice", file="val/1.jpg", what=r"the same bytes as val/0\.jpg")
 def _(s: Sample) -> None:
     (s.images / "1.jpg").write_bytes((s.images / "0.jpg").read_bytes())
@@ -455,19 +524,7 @@ def _(s: Sample) -> None:
     what=r"the same image as val/2\.jpg of split val, here in split train",
 )
 def _(s: Sample) -> None:
-    folder = s.root / "train"
-    folder.mkdir()
-    (folder / "copy.jpg").write_bytes((s.images / "2.jpg").read_bytes())
-    maps = s.root / "annotations" / "panoptic_train"
-    maps.mkdir()
-    (maps / "2.png").write_bytes((s.maps / "2.png").read_bytes())
-    content = {
-        "categories": s.content["categories"],
-        "images": [s.content["images"][2] | {"file_name": "copy.jpg"}],
-        "annotations": [s.content["annotations"][2]],
-    }
-    (s.root / "annotations" / "panoptic_train.json").write_text(json.dumps(content))
-    s.allowed = {"class-unseen"}  # sky and person are not in the one training image
+    save_train(s, add_train(s, 2, "copy.jpg"))
 
 
 @pytest.mark.parametrize("name", FAULTS)

@@ -130,7 +130,7 @@ def test_stuff_pngs(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("row", "message"),
     [
-        ({"segmentation": [[1, 2, 3, 4]]}, "annotation 1 of a.jpg: .*at least three points"),
+        ({"segmentation": [[1, 2, 3]]}, "annotation 1 of a.jpg: .*at least three points"),
         ({"segmentation": {"size": [9, 9], "counts": [81]}}, r"image's size \[8, 8\].*got \[9, 9\]"),
     ],
 )
@@ -155,6 +155,16 @@ def test_bad_json(tmp_path: Path, replace: dict[str, Any], message: str) -> None
     path = write(tmp_path, [{"id": 1, "segmentation": SMALL}], **replace)
     with pytest.raises(ValueError, match=message):
         plan_coco_instances(path)
+
+
+def test_the_first_photograph_may_be_missing(tmp_path: Path) -> None:
+    images = [
+        {"id": i, "file_name": name, "width": 8, "height": 8} for i, name in ((1, "z.jpg"), (4, "a.jpg"))
+    ]
+    path = write(tmp_path, [{"id": 1, "segmentation": SMALL}], images=images)
+    (outcome,) = convert(plan_coco_instances(path), tmp_path / "out", workers=1)
+    assert outcome.num_images == 1
+    assert "z.jpg" in outcome.failures[0][1]
 
 
 def test_annotations_of_no_image_are_noted(tmp_path: Path) -> None:

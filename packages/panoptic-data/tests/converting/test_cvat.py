@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from panoptic_data.cli import main
-from panoptic_data.converting import Segments
+from panoptic_data.converting import Segments, convert
 from panoptic_data.converting.cvat import plan_cvat
 
 META = (
@@ -108,10 +108,27 @@ def test_subsets_are_splits(tmp_path: Path) -> None:
     }
 
 
+def test_a_subset_joins_the_split_of_its_name(tmp_path: Path) -> None:
+    images = (
+        '<image id="0" name="a.jpg" subset="train" width="8" height="6"></image>'
+        '<image id="1" name="b.jpg" width="8" height="6"></image>'
+    )
+    plan = plan_cvat(write(tmp_path, "", images=images), things=["cow"])
+    (outcome,) = convert(plan, tmp_path / "out", workers=1)
+    assert outcome.name == "train"
+    assert outcome.num_images == 2  # one did not overwrite the other
+
+
+def test_an_image_that_is_there_twice_is_not_lost(tmp_path: Path) -> None:
+    images = '<image id="0" name="a.jpg" width="8" height="6"></image>' * 2
+    plan = plan_cvat(write(tmp_path, "", images=images), things=["cow"])
+    with pytest.raises(ValueError, match="its own image_id, got 'a' for both"):
+        convert(plan, tmp_path / "out", workers=1)
+
+
 @pytest.mark.parametrize(
     ("shape", "message"),
     [
-        ('<polygon label="cow" points="1,1;2,2"></polygon>', "polygon 1 .*three points"),
         ('<polygon label="cow" points="1;2"></polygon>', "polygon 1"),
         ('<polygon label="cow"></polygon>', "expected a CVAT polygon, got 'points'"),
         ('<mask label="cow" rle="1,2" left="0" top="0" width="2" height="2"></mask>', "runs of 3 pixels"),
@@ -147,6 +164,11 @@ def test_no_document_type(tmp_path: Path) -> None:
 
 
 def test_missing_images(tmp_path: Path) -> None:
+    images = "".join(f'<image id="0" name="{name}.jpg" width="8" height="6"></image>' for name in "ac")
+    plan = plan_cvat(write(tmp_path, "", images=images), things=["cow"])
+    (outcome,) = convert(plan, tmp_path / "out", workers=1)
+    assert outcome.num_images == 1
+    assert "image c.jpg of" in outcome.failures[0][1]
     path = write(tmp_path, "", images='<image id="0" name="c.jpg" width="8" height="6"></image>')
     with pytest.raises(FileNotFoundError, match=r"image c.jpg of .*Export with images, or name"):
         plan_cvat(path, things=["cow"])

@@ -94,8 +94,22 @@ def test_photographs_are_found(tmp_path: Path) -> None:
     plan = plan_labelme(tmp_path, things=["cow"])
     assert [item.image_name for item in plan.splits[0].items] == ["b.jpg", "in/er/a.jpg"]
     (tmp_path / "b.jpg").unlink()
+    (outcome,) = convert(plan_labelme(tmp_path, things=["cow"]), tmp_path / "out", workers=1)
+    assert outcome.num_images == 1  # the other one is done
+    assert "renamed.png, got none" in outcome.failures[0][1]
+    (tmp_path / "in/er/a.jpg").unlink()
     with pytest.raises(FileNotFoundError, match=r"photograph of .*b.json at .*renamed.png, got none"):
         plan_labelme(tmp_path, things=["cow"])
+
+
+def test_linked_folders_are_searched_once(tmp_path: Path) -> None:
+    for folder in ("all/real", "elsewhere"):
+        (tmp_path / folder).mkdir(parents=True)
+        write(tmp_path / folder, [polygon("cow", 0, 0, 2, 2)])
+    for name, target in (("again", "all/real"), ("far", "elsewhere"), ("loop", "all")):
+        (tmp_path / "all" / name).symlink_to(tmp_path / target)
+    plan = plan_labelme(tmp_path / "all", things=["cow"])
+    assert [item.image_name for item in plan.splits[0].items] == ["far/a.jpg", "real/a.jpg"]
 
 
 def test_classes(tmp_path: Path) -> None:
@@ -111,7 +125,6 @@ def test_classes(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("shape", "message"),
     [
-        (polygon("cow", 0, 0, 2, 2, points=[[0, 0], [1, 1]]), "to be a polygon, got points .*three points"),
         ({"label": "cow", "shape_type": "polygon"}, "to be a polygon"),
         ({"label": "cow", "points": [[0, 0]], "shape_type": "rectangle"}, "to be a rectangle"),
         ({"label": "cow", "points": [[0, 0], [1, 1]], "shape_type": "mask", "mask": "%"}, "to be a mask"),
@@ -122,6 +135,13 @@ def test_bad_shapes_fail_their_image(tmp_path: Path, shape: dict[str, Any], mess
     write(tmp_path, [shape])
     with pytest.raises(ValueError, match=message):
         read(tmp_path)
+
+
+def test_a_polygon_of_two_points_is_left_out(tmp_path: Path) -> None:
+    write(tmp_path, [polygon("cow", 0, 0, 2, 2, points=[[0, 0], [1, 1]]), polygon("cow", 0, 0, 2, 2)])
+    segments = read(tmp_path)
+    assert areas(segments) == [(1, 4, False)]
+    assert segments.notes == ("shape 1 ('cow') covers no pixel and is left out",)
 
 
 def test_files_that_are_none(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 from numpy.typing import ArrayLike
@@ -147,13 +148,51 @@ def test_sizes(root: Path) -> None:
         read(root)
 
 
+def test_maps_that_cannot_be_read(root: Path) -> None:
+    path = root / "masks/a.png"
+    path.write_bytes(path.read_bytes()[:45])
+    with pytest.raises(ValueError, match=r"label map at .*a\.png, but it cannot be read: .*truncated"):
+        read(root)
+    path.write_bytes(b"")
+    with pytest.raises(ValueError, match=r"cannot be read: no image is recognised"):
+        read(root)
+
+
+def test_colours_of_16_bits_would_lose_half_of_them(root: Path) -> None:
+    cv2.imwrite(str(root / "masks/a.png"), np.full((4, 5, 3), 257, np.uint16))
+    with pytest.raises(ValueError, match=r"8 bits a colour in .*a\.png, got 16"):
+        read(root)
+
+
+def test_ids_in_three_equal_channels(root: Path) -> None:
+    Image.fromarray(np.repeat(np.array(SEMANTIC, np.uint8)[..., None], 3, axis=2)).save(root / "masks/a.png")
+    with pytest.raises(ValueError, match=r"got #000000, #010101, .*If these greys are ids, save one channel"):
+        read(root)
+
+
 def test_names_of_maps(root: Path) -> None:
     save(root / "images/sub/b.jpg", np.zeros((4, 5)))
-    with pytest.raises(FileNotFoundError, match=r"sub/b.jpg in .*masks, got none.*0001_mask.png"):
+    (outcome,) = convert(plan_masks(root, root / "classes.csv", void=["0"]), root / "out", workers=1)
+    assert outcome.num_images == 1  # the other one is done
+    assert "0001_mask.png" in outcome.failures[0][1]
+    (root / "masks/a.png").rename(root / "masks/c.png")
+    with pytest.raises(FileNotFoundError, match=r"a.jpg in .*masks, got none: .*masks holds c.png"):
         plan_masks(root, root / "classes.csv")
+    (root / "masks/c.png").rename(root / "masks/a.png")
     save(root / "masks/sub/b_mask.png", SEMANTIC)
     (split,) = plan_masks(root, root / "classes.csv").splits
     assert [item.image_id for item in split.items] == ["a", "sub/b"]
+
+
+def test_maps_without_a_photograph_are_noted(root: Path) -> None:
+    save(root / "masks/b.png", SEMANTIC)
+    save(root / "instances/a.png", INSTANCES)
+    save(root / "instances/sub/c.png", INSTANCES)
+    notes = plan_masks(root, root / "classes.csv").notes
+    assert notes == (
+        f"1 maps in {root / 'masks'} have no photograph and are left out: b.png",
+        f"1 maps in {root / 'instances'} have no photograph and are left out: sub/c.png",
+    )
 
 
 def test_splits(root: Path, tmp_path: Path) -> None:

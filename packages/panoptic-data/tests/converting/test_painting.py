@@ -59,8 +59,10 @@ def test_polygons_are_cocos() -> None:
     outside = from_polygon([(-3, -3), (4, -3), (4, 3), (-3, 3)], SIZE)
     assert np.array_equal(full(outside), full(box(0, 0, 4, 3)))
     assert from_polygon([(20, 20), (30, 20), (30, 30)], SIZE).area == 0
+    assert from_polygon([(1, 1), (4, 1)], SIZE).area == 0
+    assert from_segmentation([[1, 1, 4, 1], [1, 1, 4, 1, 4, 3, 1, 3]], SIZE).area == 6
     with pytest.raises(ValueError, match="at least three points"):
-        from_polygon([(1, 1), (4, 1)], SIZE)
+        from_segmentation([[1, 1, 4]], SIZE)
     assert from_segmentation({"size": [6, 8], "counts": [7, 3, 38]}, SIZE).area == 3
 
 

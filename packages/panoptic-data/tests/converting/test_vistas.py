@@ -86,6 +86,20 @@ def test_own_panoptic_files_keep_their_ids(tmp_path: Path, nested: str) -> None:
     ]
 
 
+def test_a_category_for_what_is_unlabeled_is_void(tmp_path: Path) -> None:
+    root = write(tmp_path / "vistas", panoptic=True)
+    path = root / "validation/panoptic/panoptic_2018.json"
+    content = json.loads(path.read_text())
+    content["categories"].append({"id": 66, "name": "Unlabeled", "isthing": 0})
+    content["annotations"][0]["segments_info"][0]["category_id"] = 66
+    path.write_text(json.dumps(content))
+    plan = plan_vistas(root)
+    assert plan.table == VISTAS
+    (outcome,) = convert(plan, tmp_path / "out", workers=1)
+    assert outcome.num_segments == 4
+    assert outcome.void == 3 / 8
+
+
 @pytest.mark.parametrize("nested", ["", "v1.2"])
 def test_instance_maps(tmp_path: Path, nested: str) -> None:
     root = write(tmp_path / "vistas", nested=nested, splits=("training", "validation"))

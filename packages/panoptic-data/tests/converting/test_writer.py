@@ -144,6 +144,7 @@ def test_images_that_left_the_source_leave_the_result(tmp_path: Path) -> None:
         "1.png",
         "2.png",
     ]
+    assert not (tmp_path / "out/train/sub/3.png").is_symlink()
 
 
 def test_bad_images_are_named_and_the_others_done(tmp_path: Path) -> None:
@@ -207,6 +208,18 @@ def test_foreign_files_are_not_overwritten(tmp_path: Path) -> None:
     assert target.read_text() == "mine"
 
 
+def test_other_photographs_are_not_overwritten(tmp_path: Path) -> None:
+    plan = make_plan(tmp_path, 1)
+    mine = tmp_path / "out/train/sub/0.png"
+    mine.parent.mkdir(parents=True)
+    mine.write_text("mine, in another size")
+    with pytest.raises(ValueError, match=r"got .*out/train/sub/0.png, which no conversion wrote"):
+        convert(plan, tmp_path / "out", workers=1)
+    assert mine.read_text() == "mine, in another size"
+    convert(plan, tmp_path / "out", workers=1, images="none")
+    assert mine.read_text() == "mine, in another size"
+
+
 def test_splits_have_the_same_classes(tmp_path: Path) -> None:
     plan = make_plan(tmp_path)
     convert(plan, tmp_path / "out", workers=1)
@@ -264,6 +277,23 @@ def test_names_that_cannot_be(tmp_path: Path, change: dict[str, str], message: s
     items = [replace(plan.splits[0].items[0], **change), plan.splits[0].items[1]]  # type: ignore[arg-type]
     with pytest.raises(ValueError, match=message):
         convert(replace(plan, splits=(SplitPlan("train", items),)), tmp_path / "out", workers=1)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (("a", "a"), "its own name, got a, a"),
+        (("annotations",), "got 'annotations'"),
+        (("../a",), "new folder"),
+        (("",), "new folder"),
+    ],
+)
+def test_splits_that_cannot_be(tmp_path: Path, names: tuple[str, ...], message: str) -> None:
+    plan = make_plan(tmp_path, 1)
+    splits = tuple(replace(plan.splits[0], name=name) for name in names)
+    with pytest.raises(ValueError, match=message):
+        convert(replace(plan, splits=splits), tmp_path / "out", workers=1)
     assert not (tmp_path / "out").exists()
 
 

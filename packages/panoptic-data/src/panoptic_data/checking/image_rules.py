@@ -5,6 +5,7 @@ from pathlib import Path
 
 from panoptic_data.checking.facts import ImageFacts
 from panoptic_data.checking.findings import Finding
+from panoptic_data.checking.listing import shorten
 from panoptic_data.checking.reading import Fault, ImageFile
 from panoptic_data.checking.rules import found
 from panoptic_data.checks import describe_place
@@ -53,7 +54,8 @@ def sizes(facts: ImageFacts) -> Iterator[Finding]:
     listed = (entry["height"], entry["width"])
     if listed != size:
         swapped = " (exchanged)" if listed == size[::-1] else ""
-        what = f"`height` x `width` is {listed[0]}x{listed[1]}, the file is {_text(size)}{swapped}"
+        shown = "x".join(map(shorten, listed))  # as JSON: a text is told from a number
+        what = f"`height` x `width` is {shown}, the file is {_text(size)}{swapped}"
         yield found("size-differs", facts.listing.json_name, what, image=facts.task.image_id, mendable=True)
 
 

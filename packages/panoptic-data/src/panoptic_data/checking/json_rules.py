@@ -1,7 +1,8 @@
 """Rules on the three lists of a panoptic JSON, without opening another file."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
+from posixpath import splitext
 from typing import Any
 
 from panoptic_data.checking.findings import Finding, ImageId
@@ -147,7 +148,7 @@ def repeated_annotations(listing: Listing) -> Iterator[Finding]:
 
 def strange_annotations(listing: Listing) -> Iterator[Finding]:
     """Find annotations of images that are not listed."""
-    if not isinstance(listing.content.get("images"), list):
+    if listing.lacks("images"):
         return
     listed = _ids(listing.rows("images"), "id")
     for image_id, row in listing.annotations.items():
@@ -165,6 +166,19 @@ def shared_maps(listing: Listing) -> Iterator[Finding]:
         if len(rows) > 1:
             what = f"{name} is the map of images {show(row['image_id'] for row in rows)}"
             yield found("map-shared", listing.json_name, what, image=rows[0]["image_id"])
+
+
+def maps_of_others(listing: Listing) -> Iterator[Finding]:
+    """Find maps that have the name of another image than the one that they are joined to."""
+    owners = {_stem(row["file_name"]): image_id for image_id, row in listing.images.items()}
+    uses = Counter(row["file_name"] for row in listing.annotations.values())
+    for image_id, row in listing.annotations.items():
+        image, name = listing.images.get(image_id), row["file_name"]
+        owner = owners.get(_stem(name), image_id)
+        if image is None or owner == image_id or _stem(image["file_name"]) == _stem(name) or uses[name] > 1:
+            continue
+        what = f"{name} is the map of {image['file_name']}; by its name it is that of image {owner}"
+        yield found("map-of-another", listing.json_name, what, image=image_id)
 
 
 def is_color(value: Any) -> bool:
@@ -191,8 +205,13 @@ JSON_RULES: tuple[Callable[[Listing], Iterator[Finding]], ...] = (
     repeated_annotations,
     strange_annotations,
     shared_maps,
+    maps_of_others,
 )
 """Each takes a listing and yields what it finds, in the order of the file."""
+
+
+def _stem(name: str) -> str:
+    return splitext(name)[0]
 
 
 def _groups(rows: Sequence[Any], usable: Callable[[Any], bool], key: str) -> dict[Any, list[Entry]]:

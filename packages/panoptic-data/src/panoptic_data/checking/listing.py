@@ -48,6 +48,11 @@ class Listing:
         value = self.content.get(key)
         return value if isinstance(value, list) else ()
 
+    def lacks(self, key: str) -> bool:
+        """Return whether a list is not there, or empty where that cannot be meant."""
+        value = self.content.get(key)
+        return not isinstance(value, list) or (not value and key != "annotations")
+
     @cached_property
     def categories(self) -> dict[int, Entry]:
         """The categories that can be used, the first of each id."""
@@ -106,20 +111,14 @@ def read_listing(split: Split) -> Listing:
     if not isinstance(content, dict):
         what = f"its top level is a {type(content).__name__}, not an object"
         return Listing(files, split.root, {}, (found("json-unreadable", empty.json_name, what),))
-    missing = [key for key in LISTS if not isinstance(content.get(key), list)]
-    return Listing(
-        files,
-        split.root,
-        content,
-        tuple(
-            found(
-                "list-absent",
-                empty.json_name,
-                f"no list `{key}`; it has {show(sorted(content)) or 'nothing'}",
-            )
-            for key in missing
-        ),
-    )
+    there = show(sorted(content)) or "nothing"
+    whats = [
+        f"`{key}` is empty" if content.get(key) == [] else f"no list `{key}`; it has {there}"
+        for key in LISTS
+        if Listing(files, split.root, content).lacks(key)
+    ]
+    faults = tuple(found("list-absent", empty.json_name, what) for what in whats)
+    return Listing(files, split.root, content, faults)
 
 
 def is_flag(value: Any) -> bool:

@@ -15,7 +15,15 @@ from panoptic_data.checking.json_rules import JSON_RULES
 from panoptic_data.checking.listing import Listing, read_listing
 from panoptic_data.checking.reading import ImageFile
 from panoptic_data.checking.segment_rules import SEGMENT_RULES
-from panoptic_data.checking.set_rules import leaks, repeated_contents, unseen_classes, unused_files
+from panoptic_data.checking.set_rules import (
+    Classes,
+    classes_of,
+    differing_categories,
+    leaks,
+    repeated_contents,
+    unseen_classes,
+    unused_files,
+)
 from panoptic_data.checks import FolderIndex, show
 from panoptic_data.splits import Split
 
@@ -54,12 +62,13 @@ class Checkup:
 
 @dataclass(frozen=True)
 class _Job:
-    """How a split is looked at, and where what is found goes."""
+    """How a split is looked at, where what is found goes, and the classes of the splits seen."""
 
     log: FindingLog
     quick: bool
     workers: int
     progress: ProgressOf | None
+    classes: list[Classes] = field(default_factory=list)
 
     def run(self, split: Split, function: Callable[[T], R], tasks: Sequence[T]) -> Iterator[tuple[T, R]]:
         """Yield each task with its result, in order."""
@@ -116,6 +125,7 @@ def check_splits(
         checkup.splits.append(look(split, splits, job, digests))
         checkup.log.add(repeated_contents(digests))
         contents[split.name] = digests
+    checkup.log.add(differing_categories(job.classes))
     checkup.log.add(leaks(contents))
     checkup.seconds = time.monotonic() - start
     return checkup
@@ -133,6 +143,7 @@ def _check_files(split: Split, splits: Sequence[Split], job: _Job, digests: dict
         job.log.add(result.findings)
         if result.digest is not None and task.image is not None:
             digests[listing.named(task.image)] = result.digest
+    job.classes.append(classes_of(listing))
     job.log.add(unseen_classes(listing))
     job.log.add(unused_files(listing, "annotations", FolderIndex(listing.files.maps)))
     if images is not None and not _shares_images(split, splits):

@@ -45,7 +45,7 @@ def repeated(facts: ImageFacts) -> Iterator[Finding]:
 def unknown_categories(facts: ImageFacts) -> Iterator[Finding]:
     """Find segments of no known class."""
     known = facts.listing.categories
-    if not isinstance(facts.listing.content.get("categories"), list):
+    if facts.listing.lacks("categories"):
         return
     listed = {
         row.get("id")

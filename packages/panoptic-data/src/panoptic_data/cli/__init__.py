@@ -1,6 +1,7 @@
 """The command ``panoptic-data``: make, look at, count and check data sets; one module a command."""
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 
@@ -20,13 +21,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     options = _parser().parse_args(arguments)
     try:
-        return options.run(options) or 0
+        status = options.run(options) or 0
+        sys.stdout.flush()
+    except BrokenPipeError:  # `... | head`: who reads has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except (ValueError, OSError) as error:
         print(f"panoptic-data: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("\npanoptic-data: stopped", file=sys.stderr)
         return 130
+    return int(status)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -13,7 +13,7 @@ import numpy as np
 
 from panoptic_core.categories import ADE20K
 from panoptic_data.checks import FolderIndex, require_folder, show
-from panoptic_data.converting.masks import read_labels
+from panoptic_data.converting.files import read_labels
 from panoptic_data.converting.plan import Item, Plan, Segments, SplitPlan, choose_splits
 
 _SPLITS = {"train": "training", "val": "validation"}

@@ -12,7 +12,7 @@ from panoptic_core.categories import CategoryTable
 from panoptic_data.checks import describe_place, read_json, require_folder, show
 from panoptic_data.checks_coco import check_keys
 from panoptic_data.converting.classes import classes_from_names, ids_by_name, read_classes
-from panoptic_data.converting.masks import read_labels
+from panoptic_data.converting.files import read_labels
 from panoptic_data.converting.painting import Layer, Region, from_segmentation, paint
 from panoptic_data.converting.plan import Item, Plan, Segments, SplitPlan, id_of, map_name
 
@@ -230,12 +230,12 @@ def _find_images(path: Path, given: str | Path | None, split: str, names: Sequen
     if given is not None:
         places = [require_folder(given, "the photographs", "Name their folder by --image-folder.")]
     for place in places:
-        if names and (place / names[0]).is_file():
+        if any((place / name).is_file() for name in names if name):
             return place
     tried = ", ".join(str(place) for place in places)
     first = names[0] if names else "any image"
     msg = (
-        f"Expected {first}, the first image of {path}, in one of {tried}, got none: "
+        f"Expected the images of {path}, such as {first}, in one of {tried}, got none: "
         f"{describe_place(places[0])}. Name the folder of the photographs by --image-folder."
     )
     raise FileNotFoundError(msg)

@@ -25,7 +25,7 @@ from panoptic_data.converting.painting import (
     from_rectangle,
     paint,
 )
-from panoptic_data.converting.plan import Item, Plan, Segments, SplitPlan, divide, id_of, map_name
+from panoptic_data.converting.plan import Item, Plan, Segments, divide_items, id_of, map_name
 
 _AREAS = ("polygon", "mask", "box", "ellipse")
 _CURE = "Export the task as 'CVAT for images 1.1'."
@@ -84,8 +84,8 @@ def _region(shape: Shape, size: tuple[int, int]) -> Region:
     values = shape.values
     degrees = float(values.get("rotation", 0))
     if shape.kind == "polygon":
-        points = [[float(value) for value in point.split(",")] for point in values["points"].split(";")]
-        return from_polygon(points, size)
+        points = [point.split(",") for point in values["points"].split(";")]
+        return from_polygon([(float(x), float(y)) for x, y in points], size)
     if shape.kind == "box":
         corners = [float(values[key]) for key in ("xtl", "ytl", "xbr", "ybr")]
         return from_rectangle(corners[0], corners[1], corners[2], corners[3], size, degrees)
@@ -130,7 +130,7 @@ def plan_cvat(
         val: How many percent of these go to a split "val" instead.
 
     Raises:
-        FileNotFoundError: If the XML or a photograph is missing.
+        FileNotFoundError: If the XML or every photograph is missing.
         ValueError: If the XML is not such an export, or neither `things` nor `classes` is given.
     """
     path = Path(source)
@@ -145,24 +145,17 @@ def plan_cvat(
     places = [path.parent / "images", path.parent]
     if image_folder is not None:
         places = [require_folder(image_folder, "the photographs", "Name their folder by --image-folder.")]
-    items: dict[str, list[Item]] = {}
+    items, subsets = [], []
     for values, shapes in images:
         name = values["name"]
         size = (int(values["height"]), int(values["width"]))
         subset = values.get("subset", "")
-        image = _find_image(name, subset, places, path)
-        item = Item(id_of(name), image, name, map_name(name), (), (size, tuple(shapes)))
+        image, problem = _find_image(name, subset, places, path)
+        items.append(Item(id_of(name), image, name, map_name(name), (), (size, tuple(shapes)), problem))
         # CVAT says "default" where no subset was chosen.
-        items.setdefault("" if subset.lower() == "default" else subset, []).append(item)
-    plans = []
-    for subset, group in items.items():
-        if subset:
-            plans.append(SplitPlan(subset, group, (path,)))
-            continue
-        by_name = {item.image_name: item for item in group}
-        parts = divide(list(by_name), split, val)
-        plans += [SplitPlan(part, [by_name[n] for n in names], (path,)) for part, names in parts.items()]
-    return Plan("cvat", path, {"val": val}, table, CvatReader(table), tuple(plans))
+        subsets.append("" if subset.lower() == "default" else subset)
+    splits = divide_items(items, split, val, subsets=subsets, sources=(path,))
+    return Plan("cvat", path, {"val": val}, table, CvatReader(table), splits)
 
 
 def _read(path: Path) -> tuple[set[str], dict[str, Any], list[tuple[dict[str, str], list[Shape]]]]:
@@ -211,13 +204,14 @@ def _shape(element: ET.Element) -> Shape:
     return Shape(element.tag, dict(element.attrib), crowd)
 
 
-def _find_image(name: str, subset: str, places: Sequence[Path], path: Path) -> Path:
+def _find_image(name: str, subset: str, places: Sequence[Path], path: Path) -> tuple[Path, str]:
+    """Return where a photograph is, and what is wrong."""
     for place in places:
         for candidate in (place / name, place / subset / name):
             if candidate.is_file():
-                return candidate
+                return candidate, ""
     msg = (
         f"Expected the image {name} of {path} in {' or '.join(str(place) for place in places)}, got none: "
         f"{describe_place(places[0])}. Export with images, or name their folder by --image-folder."
     )
-    raise FileNotFoundError(msg)
+    return places[0] / name, msg

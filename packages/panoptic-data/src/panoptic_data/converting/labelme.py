@@ -4,6 +4,7 @@ import base64
 import binascii
 import io
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
@@ -13,8 +14,9 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from panoptic_core.categories import CategoryTable
-from panoptic_data.checks import describe_place, require_folder, show
+from panoptic_data.checks import IMAGE_SUFFIXES, describe_place, require_folder, show
 from panoptic_data.converting.classes import classes_from_names, ids_by_name, read_classes
+from panoptic_data.converting.files import walk_files
 from panoptic_data.converting.painting import (
     Layer,
     Region,
@@ -26,12 +28,10 @@ from panoptic_data.converting.painting import (
     paint,
 )
 from panoptic_data.converting.plan import (
-    IMAGE_SUFFIXES,
     Item,
     Plan,
     Segments,
-    SplitPlan,
-    divide,
+    divide_items,
     id_of,
     map_name,
 )
@@ -124,13 +124,13 @@ def plan_labelme(
         val: How many percent of the images go to a split "val" instead.
 
     Raises:
-        FileNotFoundError: If there is no labelme file, or a photograph is missing.
+        FileNotFoundError: If there is no labelme file, or no photograph of any.
         ValueError: If a file cannot be read, or neither `things` nor `classes` is given.
     """
     root = Path(source)
     if not root.is_file():
         require_folder(root, "labelme's JSON files", "Give their folder.")
-    paths = [root] if root.is_file() else sorted(root.rglob("*.json"))
+    paths = [root] if root.is_file() else sorted(path for path in walk_files(root) if path.suffix == ".json")
     items, labels, others = [], set(), []
     base = root.parent if root.is_file() else root
     for path in paths:
@@ -139,21 +139,19 @@ def plan_labelme(
             others.append(path.relative_to(base).as_posix())
             continue
         labels |= {str(shape.get("label")) for shape in content["shapes"]} - _VOID_LABELS
-        image = _find_image(path, content)
+        image, problem = _find_image(path, content)
         name = (path.parent.relative_to(base) / image.name).as_posix()
-        items.append(Item(id_of(name), image, name, map_name(name), (path,)))
+        items.append(Item(id_of(name), image, name, map_name(name), (path,), problem=problem))
     if not items:
         msg = f"Expected labelme's JSON files in {root}, got none: {describe_place(root)}. Give their folder."
         raise FileNotFoundError(msg)
     table = choose_classes(labels, things, classes, f"the labels of {root.name}")
-    by_name = {item.image_name: item for item in items}
-    if len(by_name) < len(items):
-        names = [item.image_name for item in items]
-        twice = sorted({name for name in names if names.count(name) > 1})
+    counts = Counter(item.image_name for item in items)
+    twice = sorted(name for name, count in counts.items() if count > 1)
+    if twice:
         msg = f"Expected one labelme file an image in {root}, got several of {show(twice)}."
         raise ValueError(msg)
-    parts = divide(list(by_name), split, val)
-    splits = tuple(SplitPlan(part, [by_name[name] for name in names]) for part, names in parts.items())
+    splits = divide_items(items, split, val)
     notes = (
         (f"{len(others)} JSON files are not labelme's and were left out: {show(others)}",) if others else ()
     )
@@ -198,15 +196,15 @@ def _read(path: Path, *, required: bool = True) -> dict[str, Any]:
     return content
 
 
-def _find_image(path: Path, content: Mapping[str, Any]) -> Path:
-    """Return the photograph of a labelme file: as it says, else the one beside it of the same name."""
+def _find_image(path: Path, content: Mapping[str, Any]) -> tuple[Path, str]:
+    """Return the photograph, as the file says, else the one beside it of its name; and what is wrong."""
     text = str(content.get("imagePath") or "")
     name = PureWindowsPath(text).as_posix() if "\\" in text else PurePosixPath(text).as_posix()
     candidates = [path.parent / name, path.parent / PurePosixPath(name).name] if text else []
     candidates += [path.with_suffix(suffix) for suffix in sorted(IMAGE_SUFFIXES)]
     for candidate in candidates:
         if candidate.is_file():
-            return candidate
+            return candidate, ""
     hint = (
         " The JSON holds a copy of it (imageData): export it, e.g. by labelme_export_json."
         if content.get("imageData")
@@ -214,4 +212,4 @@ def _find_image(path: Path, content: Mapping[str, Any]) -> Path:
     )
     place = describe_place(path.parent)
     msg = f"Expected the photograph of {path} at {candidates[0]}, got none: {place}.{hint}"
-    raise FileNotFoundError(msg)
+    return candidates[0], msg

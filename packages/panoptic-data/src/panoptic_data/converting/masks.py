@@ -8,20 +8,19 @@ from typing import Literal
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
 
 from panoptic_core.categories import CategoryTable
 from panoptic_data.checks import describe_place, show
 from panoptic_data.converting.classes import parse_color, read_classes
+from panoptic_data.converting.files import find_values, list_images, read_labels
 from panoptic_data.converting.plan import (
     Item,
     Plan,
     Segments,
     SplitPlan,
     choose_splits,
-    divide,
+    divide_items,
     id_of,
-    list_images,
     map_name,
 )
 
@@ -81,9 +80,11 @@ class MaskReader:
         unknown = [value for value in found.tolist() if value not in values and value not in void]
         if unknown:
             named = show([_as_color(value) for value in unknown] if is_rgb else unknown)
+            is_grey = is_rgb and not (found % 0x010101).any()
+            hint = " If these greys are ids, save one channel." if is_grey else ""
             msg = (
                 f"Expected the values of {path} to be classes ({self.table.name}) or void, got {named}. "
-                "Add them to the class file, or say that they are no class: --void VALUE ..."
+                f"Add them to the class file, or say that they are no class: --void VALUE ...{hint}"
             )
             raise ValueError(msg)
         labels = np.array(
@@ -129,50 +130,6 @@ class MaskReader:
         )
 
 
-def read_labels(path: Path) -> tuple[NDArray[np.int64], bool]:
-    """Read a label map.
-
-    Args:
-        path: A PNG (or another lossless picture) of grey values, of a palette's indices, or of colours.
-
-    Returns:
-        ``(H, W)`` values, for colours R + 256 G + 65536 B, and whether they are colours.
-
-    Raises:
-        ValueError: If it cannot be read, or is a JPEG.
-    """
-    try:
-        with Image.open(path) as image:
-            if image.format == "JPEG":
-                msg = f"Expected a lossless label map at {path}, got a JPEG, which changes values. Take PNGs."
-                raise ValueError(msg)
-            is_rgb = image.mode in ("RGB", "RGBA")
-            if not is_rgb and image.mode not in ("L", "P", "1", "I", "I;16", "I;16B"):
-                msg = f"Expected grey, palette or RGB values in {path}, got an image of mode '{image.mode}'."
-                raise ValueError(msg)
-            values = np.asarray(image)
-    except UnidentifiedImageError:
-        msg = f"Expected a label map at {path}, but no image could be recognised in it. Write it again."
-        raise ValueError(msg) from None
-    values = values.astype(np.int64)
-    if values.min() < 0:
-        msg = f"Expected values >= 0 in {path}, got {values.min()}. Write it as a PNG of 8 or 16 bits."
-        raise ValueError(msg)
-    return (values[..., :3] @ np.array([1, 256, 65536]) if is_rgb else values), is_rgb
-
-
-def find_values(values: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the sorted values of a map, and for each pixel the place of its value among them."""
-    top = int(values.max())
-    if top >= 1 << 16:
-        found, place = np.unique(values, return_inverse=True)
-        return found, place.reshape(values.shape)
-    found = np.flatnonzero(np.bincount(values.reshape(-1), minlength=top + 1))  # no sorting of pixels
-    table = np.zeros(top + 1, dtype=np.int64)
-    table[found] = np.arange(found.size)
-    return found, table[values]
-
-
 def plan_masks(
     source: str | Path,
     classes: str | Path,
@@ -205,7 +162,7 @@ def plan_masks(
         splits: Which splits to convert, if the source is a folder of splits.
 
     Raises:
-        FileNotFoundError: If a folder or a mask is missing.
+        FileNotFoundError: If a folder or every mask is missing.
         ValueError: If an option or the class file is not as it should be.
     """
     root, table = Path(source), read_classes(classes)
@@ -223,18 +180,17 @@ def plan_masks(
             raise FileNotFoundError(msg)
         groups = {name: root / name for name in choose_splits(found, splits, root)}
     plans: list[SplitPlan] = []
+    notes: list[str] = []
     has_instances = False
     if val and "" not in groups:
         msg = f"Expected no --val for a folder of splits ({show(groups)} in {root}), got {val:g}."
         raise ValueError(msg)
     for name, place in groups.items():
-        items = _items(place, folders)
-        has_instances |= len(items[0].sources) > 1
-        by_name = {item.image_name: item for item in items}
-        parts = divide(list(by_name), split, val) if not name else {name: list(by_name)}
-        plans += [SplitPlan(part, [by_name[n] for n in names]) for part, names in parts.items()]
+        items, lost = _items(place, folders)
+        notes += lost
+        has_instances |= (place / instance_folder).is_dir()
+        plans += divide_items(items, name or split, val)
     chosen = lonely or ("crowd" if has_instances else "components")
-    notes = []
     if not has_instances and table.num_things:
         notes.append(
             f"There are no instance maps ({instance_folder}/): each connected region of a thing class "
@@ -247,25 +203,33 @@ def plan_masks(
     return Plan("masks", root, options, table, reader, tuple(plans), tuple(notes))
 
 
-def _items(place: Path, folders: tuple[str, str, str]) -> list[Item]:
+def _items(place: Path, folders: tuple[str, str, str]) -> tuple[list[Item], list[str]]:
+    """Return the images of a split, and what else is there."""
     images = list_images(place / folders[0], "photographs", "Name their folder by --image-folder.")
     masks = _maps_by_id(place / folders[1], "semantic maps", "Name their folder by --mask-folder.")
     has_instances = (place / folders[2]).is_dir()
     instances = _maps_by_id(place / folders[2], "instance maps", "") if has_instances else {}
-    items = []
+    items, used = [], set()
     for name in images:
         found = [_find(maps, name) for maps in ([masks, instances] if has_instances else [masks])]
+        used |= set(found)
+        problem = ""
         if None in found:
             folder = place / folders[1 + found.index(None)]
-            msg = (
+            problem = (
                 f"Expected a map of {place / folders[0] / name} in {folder}, got none: "
                 f"{describe_place(folder)}. A map has its photograph's name (0001.jpg: 0001.png or "
                 "0001_mask.png). Add it, or take the photograph away."
             )
-            raise FileNotFoundError(msg)
         sources = tuple(path for path in found if path is not None)
-        items.append(Item(id_of(name), place / folders[0] / name, name, map_name(name), sources))
-    return items
+        image = place / folders[0] / name
+        items.append(Item(id_of(name), image, name, map_name(name), sources, problem=problem))
+    notes = []
+    for root, maps in ((place / folders[1], masks), (place / folders[2], instances)):
+        lonely = [path.relative_to(root).as_posix() for path in maps.values() if path not in used]
+        if lonely:
+            notes.append(f"{len(lonely)} maps in {root} have no photograph and are left out: {show(lonely)}")
+    return items, notes
 
 
 def _maps_by_id(folder: Path, what: str, cure: str) -> dict[str, Path]:

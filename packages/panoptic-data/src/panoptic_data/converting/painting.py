@@ -107,20 +107,22 @@ def _key_of(layer: Layer, table: CategoryTable) -> Hashable:
 def from_segmentation(segmentation: Any, size: Size) -> Region:
     """Return the pixels of COCO polygons or of a COCO RLE, by pycocotools' rules.
 
+    Polygons of one or two points have no area, and no pixel.
+
     Raises:
         ValueError: If it is neither, or an RLE of another size.
     """
+    if isinstance(segmentation, list):
+        segmentation = [one for one in segmentation if not (isinstance(one, list) and len(one) in (0, 2, 4))]
+        if not segmentation:
+            return Region(0, 0, np.zeros((0, 0), dtype=bool))
     masks = rle_to_box_masks([segmentation_to_rle(segmentation, size)])
     x0, y0, _, _ = masks.window(0, size)
     return Region(x0, y0, masks.crop(0, size).numpy())
 
 
 def from_polygon(points: Sequence[Sequence[float]], size: Size) -> Region:
-    """Return the pixels of one polygon of x, y points.
-
-    Raises:
-        ValueError: If it has fewer than three points.
-    """
+    """Return the pixels of one polygon of x, y points."""
     return from_segmentation([[float(value) for point in points for value in point]], size)
 
 

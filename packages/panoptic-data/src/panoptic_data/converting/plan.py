@@ -11,9 +11,7 @@ from numpy.typing import NDArray
 
 from panoptic_core.categories import CategoryTable
 from panoptic_core.files import color_ids
-from panoptic_data.checks import describe_place, require_folder, show
-
-IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"})
+from panoptic_data.checks import describe_place, show
 
 
 @dataclass(frozen=True)
@@ -27,6 +25,7 @@ class Item:
         map_name: The name of its panoptic PNG below the split's folder of maps.
         sources: Files that only this image is made of; if one changes, the image is converted again.
         content: What the reader needs beside them; it is sent to another process.
+        problem: Why it cannot be converted, if that is known already: it fails, the others do not.
     """
 
     image_id: int | str
@@ -35,6 +34,7 @@ class Item:
     map_name: str
     sources: tuple[Path, ...] = ()
     content: Any = None
+    problem: str = ""
 
 
 @dataclass(frozen=True)
@@ -127,25 +127,6 @@ def id_of(image_name: str) -> str:
     return PurePosixPath(image_name).with_suffix("").as_posix()
 
 
-def list_images(folder: str | Path, what: str, cure: str) -> list[str]:
-    """Return the names of all images below a folder, with ``/``, sorted.
-
-    Raises:
-        FileNotFoundError: If there is no such folder, or no image in it.
-    """
-    place = require_folder(folder, what, cure)
-    names = sorted(
-        path.relative_to(place).as_posix()
-        for path in place.rglob("*")
-        if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".") and path.is_file()
-    )
-    if not names:
-        endings = ", ".join(sorted(IMAGE_SUFFIXES))
-        msg = f"Expected {what} ({endings}) in {place}, got none: {describe_place(place)}. {cure}"
-        raise FileNotFoundError(msg)
-    return names
-
-
 def divide(names: Sequence[str], split: str, percent: float) -> dict[str, list[str]]:
     """Put a share of the images into a split "val" and the others into `split`.
 
@@ -182,6 +163,57 @@ def divide(names: Sequence[str], split: str, percent: float) -> dict[str, list[s
         split: [name for name in names if name not in chosen],
         "val": [name for name in names if name in chosen],
     }
+
+
+def divide_items(
+    items: Sequence[Item],
+    split: str,
+    percent: float,
+    *,
+    subsets: Sequence[str] = (),
+    sources: tuple[Path, ...] = (),
+) -> tuple[SplitPlan, ...]:
+    """Put each image into the split that its annotation names, the others as :func:`divide` does.
+
+    Args:
+        items: The images, in the order of the JSON to be.
+        split: The split of images that name none.
+        percent: The share of these that goes to "val".
+        subsets: The split that each image names, ``""`` for none; empty if no format says so.
+        sources: As :class:`SplitPlan` has them.
+
+    Raises:
+        FileNotFoundError: If no image can be converted; the message is the first one's problem.
+        ValueError: As :func:`divide`.
+    """
+    if items and all(item.problem for item in items):
+        raise FileNotFoundError(items[0].problem)
+    named = subsets or [""] * len(items)
+    free = [item.image_name for item, subset in zip(items, named, strict=True) if not subset]
+    parts = divide(free, split, percent) if free else {}
+    part_of = {name: part for part, names in parts.items() for name in names}
+    groups: dict[str, list[Item]] = {part: [] for part in parts}
+    for item, subset in zip(items, named, strict=True):
+        groups.setdefault(subset or part_of[item.image_name], []).append(item)
+    return tuple(SplitPlan(name, group, sources) for name, group in groups.items())
+
+
+def check_splits(splits: Sequence[SplitPlan]) -> None:
+    """Check that no split overwrites another one, or the folders that all of them share.
+
+    Raises:
+        ValueError: If two splits have one name, a name is no name of a folder, or as in :func:`check_items`.
+    """
+    names = [split.name for split in splits]
+    for name in names:
+        if name in ("", ".", "..", "annotations", "conversion") or "/" in name or "\\" in name:
+            msg = f"Expected the name of a split to be that of a new folder, got {name!r}. Choose another."
+            raise ValueError(msg)
+        if names.count(name) > 1:
+            msg = f"Expected each split to have its own name, got {show(names)}. Rename one of them."
+            raise ValueError(msg)
+    for split in splits:
+        check_items(split)
 
 
 def check_items(split: SplitPlan) -> None:

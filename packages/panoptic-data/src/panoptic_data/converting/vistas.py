@@ -8,7 +8,7 @@ map, a value is 256 * (index of the label in the config) + number of the instanc
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +17,9 @@ import numpy as np
 from panoptic_core.categories import VISTAS, CategoryTable
 from panoptic_core.files import read_panoptic_json
 from panoptic_data.checks import FolderIndex, describe_place, read_json, require_folder, show
-from panoptic_data.converting.masks import find_values, read_labels
+from panoptic_data.converting.files import find_values, read_labels
 from panoptic_data.converting.plan import Item, Plan, Segments, SplitPlan, choose_splits
+from panoptic_data.datasets.vistas import unlabeled_ids
 from panoptic_data.transforms.read import read_ids
 
 _SPLITS = {"train": "training", "val": "validation"}
@@ -28,7 +29,13 @@ _CURE = "Give the folder that holds training and validation."
 
 @dataclass(frozen=True)
 class PanopticReader:
-    """Reads one map of the release's panoptic files, ids as they are."""
+    """Reads one map of the release's panoptic files, ids as they are.
+
+    Attributes:
+        void: Ids of categories that mean void.
+    """
+
+    void: frozenset[int] = frozenset()
 
     def __call__(self, item: Item) -> Segments:
         """Return map and segments."""
@@ -42,6 +49,11 @@ class PanopticReader:
                 f"{show(unknown.tolist())}. Download both again."
             )
             raise ValueError(msg)
+        void = [row["id"] for row in rows if row["category_id"] in self.void]
+        if void:
+            id_map[np.isin(id_map, void)] = 0
+            rows = [row for row in rows if row["id"] not in void]
+            ids = [row["id"] for row in rows]
         crowds = [bool(row.get("iscrowd", 0)) for row in rows]
         return Segments(id_map, ids, [row["category_id"] for row in rows], crowds)
 
@@ -106,8 +118,8 @@ def plan_vistas(
     places = [_place(root / _SPLITS[name], version) for name in chosen]
     has_json = [(place / "panoptic" / _JSONS[version]).is_file() for place in places]
     if all(has_json):
-        table, plans = _panoptic_plans(root, chosen, places, version)
-        return Plan("vistas", root, {"labels": version}, table, PanopticReader(), tuple(plans))
+        table, void, plans = _panoptic_plans(root, chosen, places, version)
+        return Plan("vistas", root, {"labels": version}, table, PanopticReader(void), tuple(plans))
     table, num_labels = _config(root, version)
     reader = InstanceReader(table, num_labels)
     plans = [
@@ -131,18 +143,22 @@ def _place(folder: Path, version: str) -> Path:
 
 def _panoptic_plans(
     root: Path, chosen: Sequence[str], places: Sequence[Path], version: str
-) -> tuple[CategoryTable, list[SplitPlan]]:
+) -> tuple[CategoryTable, frozenset[int], list[SplitPlan]]:
+    """Return the classes, the ids of categories that mean void, and the splits."""
     plans: list[SplitPlan] = []
     table: CategoryTable | None = None
     for name, place in zip(chosen, places, strict=True):
         path = place / "panoptic" / _JSONS[version]
         content = read_panoptic_json(path)
-        if table is not None and content.table != table:
+        void = unlabeled_ids(content.categories)
+        rows = [row for row in content.categories if row.get("id") not in void]
+        found = replace(content, categories=rows).table
+        if table is not None and found != table:
             msg = (
                 f"Expected {path} to have the classes of split '{chosen[0]}', got others. Download it again."
             )
             raise ValueError(msg)
-        table = content.table
+        table = found
         images = require_folder(root / _SPLITS[name] / "images", "Vistas' images", _CURE)
         files = {image.get("id"): str(image.get("file_name")) for image in content.images}
         items = [
@@ -158,7 +174,7 @@ def _panoptic_plans(
         ]
         plans.append(SplitPlan(name, items, (path,)))
     assert table is not None
-    return table, plans
+    return table, void, plans
 
 
 def _instance_items(folder: Path, place: Path) -> list[Item]:

@@ -90,6 +90,8 @@ def work(plan: Plan, place: Place, item: Item, earlier: str | None) -> Result:
         The line to remember, or why there is none. An exception of any kind ends this image alone.
     """
     try:
+        if item.problem:
+            raise FileNotFoundError(item.problem)
         if earlier is not None and is_still_good(json.loads(earlier), item, place.maps / item.map_name):
             place_image(item, place)
             return Result(item, earlier, kept=True)

@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from panoptic_core.files import atomic_path
-from panoptic_data.converting.plan import Item, Plan, SplitPlan, check_items
+from panoptic_data.checks import show
+from panoptic_data.converting.plan import Item, Plan, SplitPlan, check_splits
 from panoptic_data.converting.state import (
     FOLDER,
     begin_state,
@@ -86,12 +87,11 @@ def convert(
         One outcome a split. Images that failed are in it, not an exception: the others are done.
 
     Raises:
-        ValueError: If OUT holds files of another conversion, or a split's images cannot stand beside each
-            other.
+        ValueError: If OUT holds files of another conversion, or splits, or a split's images, cannot stand
+            beside each other.
     """
     root = Path(out)
-    for split in plan.splits:
-        check_items(split)
+    check_splits(plan.splits)
     return [_convert_split(plan, split, root, images, workers, restart, progress) for split in plan.splits]
 
 
@@ -108,7 +108,8 @@ def _convert_split(
     state_path = root / FOLDER / f"{split.name}.jsonl"
     place = Place(json_path.with_suffix(""), root / split.name, images)
     job = describe_job(plan, split, images)
-    _check_free(place, json_path, state_path, restart)
+    if not state_path.exists() and not restart:
+        _check_free(place, split, json_path)
     for folder in (place.maps, state_path.parent):
         folder.mkdir(parents=True, exist_ok=True)
     with locked(state_path.with_suffix(".lock")):
@@ -137,15 +138,22 @@ def _convert_split(
         return _finish(plan, split, ordered, json_path, state_path.with_suffix(".txt"), kept)
 
 
-def _check_free(place: Place, json_path: Path, state_path: Path, restart: bool) -> None:
+def _check_free(place: Place, split: SplitPlan, json_path: Path) -> None:
     """Check that nothing is overwritten that no conversion wrote."""
-    if state_path.exists() or restart:
-        return
-    taken = json_path if json_path.exists() else place.maps
-    if json_path.exists() or (place.maps.is_dir() and any(place.maps.iterdir())):
+    taken = [json_path] if json_path.exists() else []
+    if place.maps.is_dir() and any(place.maps.iterdir()):
+        taken.append(place.maps)
+    if place.mode != "none" and place.images.is_dir():
+        pairs = ((place.images / item.image_name, item.image) for item in split.items)
+        taken += [
+            path
+            for path, image in pairs
+            if path.is_file() and not path.is_symlink() and not (image.exists() and path.samefile(image))
+        ]
+    if taken:
         msg = (
-            f"Expected OUT to have no split '{json_path.stem.removeprefix('panoptic_')}' yet, got {taken}, "
-            "which no conversion wrote. Choose another OUT, or pass --restart to replace it."
+            f"Expected OUT to have no split '{split.name}' yet, got {show(taken, 2)}, which no conversion "
+            "wrote. Choose another OUT, or pass --restart to replace it."
         )
         raise ValueError(msg)
 
@@ -165,11 +173,13 @@ def _check_others(root: Path, name: str, plan: Plan) -> None:
 
 
 def _remove_stale(place: Place, split: SplitPlan, done: dict[str, str]) -> None:
-    """Delete the PNGs of images that are not in the source any more, and forget them."""
+    """Delete PNGs, and links to photographs, of images that are not in the source any more; forget them."""
     wanted = {item.map_name for item in split.items}
     for name in [name for name in done if name not in wanted]:
         (place.maps / name).unlink(missing_ok=True)
-        del done[name]
+        link = place.images / json.loads(done.pop(name)).get("file_name", "")
+        if link.is_symlink():
+            link.unlink()
 
 
 def _results(

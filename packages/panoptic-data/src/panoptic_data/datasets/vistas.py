@@ -75,9 +75,14 @@ class Vistas(CocoPanoptic):
 
     def void_categories(self, categories: Sequence[Mapping[str, Any]]) -> frozenset[int]:
         """Return the id of "Unlabeled", where a JSON lists it."""
-        return frozenset(row["id"] for row in categories if str(row.get("name")).lower() in _UNLABELED)
+        return unlabeled_ids(categories)
 
     def find_image(self, name: str, images: FolderIndex) -> str:
         """Return where an image is; a JSON may name it without its ending, or with the map's."""
         jpeg = f"{Path(name).stem}.jpg"
         return jpeg if name not in images and jpeg in images else name
+
+
+def unlabeled_ids(categories: Sequence[Mapping[str, Any]]) -> frozenset[int]:
+    """Return the ids of categories that mean void."""
+    return frozenset(row["id"] for row in categories if str(row.get("name")).lower() in _UNLABELED)

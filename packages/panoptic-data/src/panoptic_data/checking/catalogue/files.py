@@ -13,7 +13,7 @@ FILES = (
     Rule(
         "list-absent",
         Severity.ERROR,
-        "The JSON lacks one of the lists images, annotations, categories",
+        "The JSON lacks one of the lists images, annotations, categories, or nothing is in it",
         "Images cannot be joined to maps, or class ids mean nothing.",
         "Take the panoptic JSON (one annotation an image, with segments_info), not an instances or result "
         "JSON; "
@@ -89,6 +89,13 @@ FILES = (
         "Two annotations name the same PNG",
         "One image gets the ground truth of another.",
         "Give each image a map of its own; maps of several folders need their folder in file_name.",
+    ),
+    Rule(
+        "map-of-another",
+        Severity.WARNING,
+        "A map has the name of another image than the one it belongs to",
+        "Where lists were joined in another order, images get the ground truth of others.",
+        "Look at it (panoptic-data show); join images and maps by image_id.",
     ),
     Rule(
         "file-unused",

@@ -11,6 +11,13 @@ SETS = (
         "Nothing, if the split is small; else look for a wrong id or a class that was lost in conversion.",
     ),
     Rule(
+        "categories-differ",
+        Severity.ERROR,
+        "Two splits have different classes",
+        "What a network learned on one split is measured by the ids of another: the number means nothing.",
+        "Write both from one list; their order and colours do not matter.",
+    ),
+    Rule(
         "image-content-twice",
         Severity.WARNING,
         "Two files of a split are the same image, byte by byte",
