@@ -15,7 +15,7 @@ def test_progress_away_from_a_terminal_is_ten_lines(capsys: pytest.CaptureFixtur
     assert lines == [f"{done}/250 images" for done in range(25, 251, 25)]
 
 
-def test_progress_on_a_terminal_is_one_line(
+def test_progress_on_a_terminal_is_a_bar_in_one_line(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
@@ -23,8 +23,8 @@ def test_progress_on_a_terminal_is_one_line(
     show(1, 2)
     show(2, 2)
     err = capsys.readouterr().err
-    assert err.startswith("\r1/2 images, ")
-    assert err.endswith("\r2/2 images, 0 s left   \n")
+    assert err.startswith("\r[############------------] 1/2 images, ")
+    assert err.endswith("\r[########################] 2/2 images, 0 s left   \n")
     assert err.count("\n") == 1
 
 

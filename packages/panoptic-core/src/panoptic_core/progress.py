@@ -1,12 +1,14 @@
-"""How far a long command is: one line on a terminal, ten lines in a log."""
+"""How far a long command is: a bar on a terminal, ten lines in a log."""
 
 import sys
 import time
 from collections.abc import Callable
 
+_BAR = 24  # cells
+
 
 def show_progress(start: float, what: str = "images") -> Callable[[int, int], None]:
-    """Return a function that keeps one line on stderr up to date on a terminal, else prints ten in all.
+    """Return a function that keeps a bar on stderr up to date on a terminal, else prints ten lines in all.
 
     Args:
         start: When the work began, of ``time.monotonic()``.
@@ -25,7 +27,9 @@ def show_progress(start: float, what: str = "images") -> Callable[[int, int], No
             shown = now
             left = (now - start) / done * (total - done)
             end = "\n" if done == total else ""
-            print(f"\r{done}/{total} {what}, {left:.0f} s left   ", end=end, file=sys.stderr, flush=True)
+            bar = "#" * (_BAR * done // total)
+            line = f"[{bar:-<{_BAR}}] {done}/{total} {what}, {left:.0f} s left   "
+            print(f"\r{line}", end=end, file=sys.stderr, flush=True)
         elif not live and total >= 100 and done * 10 // total > (done - 1) * 10 // total:
             print(f"{done}/{total} {what}", file=sys.stderr, flush=True)
 

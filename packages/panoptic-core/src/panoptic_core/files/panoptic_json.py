@@ -200,9 +200,10 @@ def _check_annotation(annotation: Any, path: Path) -> None:
             )
             raise PanopticFileError(msg)
     if "\0" in annotation["file_name"]:
+        name = annotation["file_name"]
         msg = (
-            f"{path}, image {annotation['image_id']!r}: `file_name` {annotation['file_name']!r} has a NUL byte, "
-            "which no file can. Write the name again."
+            f"{path}, image {annotation['image_id']!r}: `file_name` {name!r} has a NUL byte, which no file "
+            "can. Write the name again."
         )
         raise PanopticFileError(msg)
 

@@ -144,7 +144,8 @@ def _fix_image(listing: Listing, files: PanopticFiles, task: Task, *, may_draw: 
         if not path.resolve().is_relative_to(files.maps.resolve()):
             return _Result(list(facts.rows), size, mends)
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_panoptic_png(path, id_map)
+        with atomic_path(path) as temporary:
+            write_panoptic_png(temporary, id_map)
     return _Result(segments, size, mends + more)
 
 
@@ -209,4 +210,5 @@ def _bring(source: Path, folder: Path, name: str, mended: Mended, *, link: bool)
             return
         except OSError:
             pass  # a file system without links
-    shutil.copyfile(source, target)
+    with atomic_path(target) as temporary:
+        shutil.copyfile(source, temporary)
