@@ -89,7 +89,8 @@ ENTRY = content()["annotations"][0]
         (content(images=5), "expected `images` to be a list, got int"),
     ],
     ids=[
-        "list", "no annotations", "instances", "NUL in a name", "no segments", "odd image id", "not a dict", "image twice",
+        "list", "no annotations", "instances", "NUL in a name", "no segments", "odd image id", "not a dict",
+        "image twice",
         "void id",
         "large id", "text id", "no id", "no category", "unknown category", "odd crowd", "segment twice",
         "no isthing", "category twice", "list as category", "dict of categories", "names as categories",
