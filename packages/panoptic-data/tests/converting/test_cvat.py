@@ -46,6 +46,16 @@ def areas(segments: Segments) -> list[tuple[int, int, bool]]:
     ]
 
 
+def test_labels_of_whole_images_are_no_classes(tmp_path: Path) -> None:
+    meta = META.replace("</labels>", "<label><name>rainy</name><type>tag</type></label></labels>")
+    path = write(
+        tmp_path, box("cow", 0, 0, 3, 2) + '<tag label="rainy"></tag><tag label="dim"></tag>', meta=meta
+    )
+    plan = plan_cvat(path, things=["cow"])
+    assert plan.table.names == ("cow", "sky")
+    assert areas(plan.read(plan.splits[0].items[0])) == [(1, 6, False)]
+
+
 def test_every_kind_of_shape(tmp_path: Path) -> None:
     path = write(
         tmp_path,

@@ -172,7 +172,8 @@ def _read(path: Path) -> tuple[set[str], dict[str, Any], list[tuple[dict[str, st
         for _, element in ET.iterparse(path, events=("end",)):  # noqa: S314  # no DTD, see above
             if element.tag == "label" and element.find("name") is not None:
                 name = element.findtext("name", "")
-                labels.add(name)
+                if element.findtext("type") != "tag":  # of a whole image: no class of pixels
+                    labels.add(name)
                 color = element.findtext("color")
                 if color:
                     colors[name] = parse_color(color)
@@ -190,7 +191,8 @@ def _read(path: Path) -> tuple[set[str], dict[str, Any], list[tuple[dict[str, st
         found = show(broken or ["none"], 1)
         msg = f"Expected images with name, width and height in {path}, got {found}. {_CURE}"
         raise ValueError(msg)
-    labels |= {shape.values.get("label", "") for _, shapes in images for shape in shapes} - {""}
+    drawn = (shape for _, shapes in images for shape in shapes if shape.kind != "tag")
+    labels |= {shape.values.get("label", "") for shape in drawn} - {""}
     return labels, colors, images
 
 
