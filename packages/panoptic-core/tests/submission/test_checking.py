@@ -114,6 +114,13 @@ def test_not_a_zip_and_a_broken_entry(coco: Made) -> None:
     assert rules_of(check(coco)) == ["broken-entry"]
 
 
+@pytest.mark.parametrize("name", [".", "/up.txt", "a/../up.txt"])
+def test_a_name_that_is_no_place_in_the_zip(coco: Made, name: str) -> None:
+    coco.files[name] = b""
+    coco.pack()
+    assert rules_of(check(coco)) == ["unsafe-path"]
+
+
 def test_a_wrong_name_everywhere(coco: Made) -> None:
     coco.files = {name.replace(coco.stem, "mine"): data for name, data in coco.files.items()}
     coco.pack(json_name="mine.json")

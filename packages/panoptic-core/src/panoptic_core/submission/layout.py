@@ -71,7 +71,7 @@ def _usable_names(archive: zipfile.ZipFile, findings: list[Finding]) -> list[str
     names = []
     for one, times in Counter(entry.filename for entry in archive.infolist() if not entry.is_dir()).items():
         parts = PurePosixPath(one).parts
-        if one.startswith("/") or ".." in parts or "\\" in one or ":" in parts[0]:
+        if not parts or one.startswith("/") or ".." in parts or "\\" in one or ":" in parts[0]:
             findings.append(found("unsafe-path", one, "is no plain path inside the zip"))
         elif parts[0] == "__MACOSX" or parts[-1] in _JUNK or parts[-1].startswith("._"):
             findings.append(found("stray-file", one, "is a file of the operating system"))
