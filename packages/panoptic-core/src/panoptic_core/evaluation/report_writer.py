@@ -15,13 +15,13 @@ from panoptic_core.metrics import (
     ExtendedCounts,
     ExtendedSum,
     PQCounts,
-    count_extended,
-    count_segments,
     sum_counts,
     summarize,
     summarize_extended,
 )
-from panoptic_core.metrics.pairing import Mode
+from panoptic_core.metrics.extended import count_pairs
+from panoptic_core.metrics.matching import count_matches, match_pairs
+from panoptic_core.metrics.pairing import Mode, pair_segments
 from panoptic_core.registry import METRICS
 from panoptic_core.report import REPORTED, WORST, ReportContent, describing, write_page
 from panoptic_core.report.content import Column, Headline, ImageReport, Section, Table
@@ -83,10 +83,11 @@ class ReportWriter(PerImageMetric):
         """Count one image, and draw it if it is among the worst so far."""
         pred = require(sample, "pred_panoptic", PREDICTION_CURE)
         target = require(sample, "gt_panoptic", TRUTH_CURE)
-        counts = count_segments(
-            pred, target, self.table.num_classes, mode=self.mode, image=sample.get("img_id")
-        )
-        extended = count_extended(pred, target, self.table, measures=self.measures, mode=self.mode)
+        classes = self.table.num_classes
+        pairs = pair_segments(pred, target, classes, mode=self.mode, image=sample.get("img_id"))
+        found = match_pairs(pairs)  # once, for PQ and all that is measured beside it
+        counts = count_matches(pairs, found, classes)
+        extended = count_pairs(pairs, found, pred.id_map, target.id_map, self.table.is_thing, self.measures)
         pq = image_pq(counts)
         numbers = int(counts.tp.sum()), int(counts.fp.sum()), int(counts.fn.sum())
         image = ImageReport(image_name_of(sample), pq, *numbers)
