@@ -9,12 +9,11 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError
 
 from panoptic_data.transforms.read import read_ids
 from panoptic_data.transforms.runs import find_runs
 
-_ORIENTATION = 274  # EXIF's tag of a turned or mirrored picture; 1 is upright
 _TURNED = range(2, 9)
 _BROKEN = (OSError, SyntaxError, ValueError, EOFError, zlib.error, struct.error, Image.DecompressionBombError)
 _MODES = {"P": "a palette", "L": "a grey", "LA": "a grey", "1": "a black and white", "I;16": "a 16 bit grey"}
@@ -53,7 +52,7 @@ def read_image(path: Path, *, quick: bool = False) -> ImageFile | Fault:
         data = None if quick else path.read_bytes()
         with Image.open(path if data is None else BytesIO(data)) as image:
             width, height = image.size
-            orientation = int(image.getexif().get(_ORIENTATION, 1))
+            orientation = int(image.getexif().get(ExifTags.Base.Orientation, 1))
             if data is not None:
                 image.draft("RGB", (1, 1))  # a JPEG is still read to its end, and computed at 1/8
                 image.load()

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError
 
 from panoptic_core.files import atomic_path, boxes_and_areas, write_panoptic_png
 from panoptic_data.checks import show
@@ -19,7 +19,6 @@ from panoptic_data.converting.plan import Item, Plan, Segments
 from panoptic_data.converting.state import file_sum, fingerprint, is_still_good
 
 Images = Literal["link", "copy", "none"]
-_ORIENTATION = 0x0112  # the EXIF tag that says how a camera was held
 
 
 @dataclass(frozen=True)
@@ -145,7 +144,7 @@ def _image_size(path: Path) -> tuple[int, int, bool]:
     """Return width, height and whether an EXIF tag says that the picture is not upright."""
     try:
         with Image.open(path) as image:
-            return *image.size, image.getexif().get(_ORIENTATION, 1) not in (0, 1)
+            return *image.size, image.getexif().get(ExifTags.Base.Orientation, 1) not in (0, 1)
     except UnidentifiedImageError:
         msg = f"Expected an image at {path}, but none could be recognised in it. Copy it again."
         raise ValueError(msg) from None

@@ -11,7 +11,7 @@ The layout is COCO's::
 import json
 import multiprocessing
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from panoptic_core.files import atomic_path
+from panoptic_core.parallel import Progress, count_workers
 from panoptic_data.checks import show
 from panoptic_data.converting.plan import Item, Plan, SplitPlan, check_splits
 from panoptic_data.converting.state import (
@@ -31,8 +32,6 @@ from panoptic_data.converting.state import (
     remove_leftovers,
 )
 from panoptic_data.converting.work import Images, Place, Result, enter_process, work, work_in_process
-
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -186,8 +185,7 @@ def _results(
     plan: Plan, place: Place, split: SplitPlan, done: Mapping[str, str], workers: int | None
 ) -> Iterator[Result]:
     """Yield the results as they come."""
-    count = min(8, os.cpu_count() or 1) if workers is None else workers
-    count = min(count, len(split.items))
+    count = min(count_workers(workers), len(split.items))
     if count <= 1:
         for item in split.items:
             yield work(plan, place, item, done.get(item.map_name))

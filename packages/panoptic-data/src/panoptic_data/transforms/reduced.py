@@ -14,7 +14,7 @@ import mmcv
 import numpy as np
 from mmcv.transforms import BaseTransform
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import ExifTags, Image
 
 from panoptic_data.registry import TRANSFORMS
 
@@ -27,8 +27,7 @@ _FLAGS = {
     8: cv2.IMREAD_REDUCED_COLOR_8,
 }
 _JPEG = ("JPEG", "MPO")  # an MPO is a JPEG with more pictures behind the first
-_ORIENTATION = 0x0112  # the EXIF tag; from 5 on, height and width change places
-_FIRST_TURNED = 5
+_FIRST_TURNED = 5  # of EXIF's orientations: from here on, height and width change places
 
 
 @TRANSFORMS.register_module()
@@ -132,7 +131,8 @@ class LoadReducedImage(BaseTransform):
         try:
             with Image.open(io.BytesIO(data)) as image:
                 width, height = image.size
-                turned = self.color_type == "color" and image.getexif().get(_ORIENTATION, 1) >= _FIRST_TURNED
+                orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
+                turned = self.color_type == "color" and orientation >= _FIRST_TURNED
                 return ((width, height) if turned else (height, width)), image.format in _JPEG
         except (OSError, SyntaxError) as error:  # Pillow's, for files that are none or cut off
             msg = f"Expected an image at {path}, got {len(data)} bytes that are none: {error}. Copy it again."
