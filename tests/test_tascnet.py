@@ -83,7 +83,9 @@ def test_with_test_time_augmentation(
     assert {"panoptic/PQ", "semantic/mIoU"} <= json.loads(out.read_text()).keys()
     monkeypatch.setattr(sys, "argv", ["test.py", str(CONFIGS / "panoptic_fpn.py"), str(tmp_path), "--tta"])
     assert script["main"]() == 2
-    assert "the config has no test-time augmentation" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert "the config has no test-time augmentation" in told
+    assert "add `tta = dict(scales=" in told
 
 
 @pytest.mark.parametrize("stage", ["things", "stuff"])
