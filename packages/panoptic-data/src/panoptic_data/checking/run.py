@@ -5,6 +5,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, TypeVar
 
+from panoptic_core.categories import CITYSCAPES
 from panoptic_core.parallel import Progress, count_workers, map_in_order, watched
 from panoptic_data.checking.catalogue import RULES
 from panoptic_data.checking.cityscapes import check_native, list_native, without_instances
@@ -179,7 +180,7 @@ def _check_native_split(
         if result.digest is not None:
             digests[task.image.relative_to(split.root).as_posix()] = result.digest
     job.log.add(without_instances(split.name, f"gtFine/{split.name}", kinds))
-    return SplitSize(split.name, "native Cityscapes", len(tasks), segments, 19)
+    return SplitSize(split.name, "native Cityscapes", len(tasks), segments, len(CITYSCAPES))
 
 
 def _shares_images(split: Split, splits: Sequence[Split]) -> bool:
